@@ -1,0 +1,50 @@
+#include "base/base.h"
+
+int slice_compare(struct slice a, struct slice b)
+{
+    size_t common = a.size < b.size ? a.size : b.size;
+    int order = common ? memcmp(a.data, b.data, common) : 0;
+    if (order)
+        return order;
+    return (a.size > b.size) - (a.size < b.size);
+}
+
+bool slice_to_uint64(struct slice s, uint64_t *number)
+{
+    uint64_t result = 0;
+    if (s.size == 0)
+        return false;
+    for (size_t i = 0; i < s.size; i++) {
+        if (s.data[i] < '0' || s.data[i] > '9')
+            return false;
+        if (__builtin_mul_overflow(result, 10, &result) ||
+            __builtin_add_overflow(result, (uint64_t)(s.data[i] - '0'), &result))
+            return false;
+    }
+    *number = result;
+    return true;
+}
+
+bool slice_to_int64(struct slice s, int64_t *number)
+{
+    bool negative = s.size > 0 && s.data[0] == '-';
+    uint64_t magnitude;
+    if (!slice_to_uint64(negative ? slice_from(s, 1) : s, &magnitude))
+        return false;
+    if (magnitude > (uint64_t)INT64_MAX + (negative ? 1 : 0))
+        return false;
+    /* Negating in unsigned arithmetic, since -INT64_MIN has no signed form. */
+    *number = (int64_t)(negative ? 0 - magnitude : magnitude);
+    return true;
+}
+
+void writer_decimal(struct writer *w, uint64_t number)
+{
+    uint8_t digits[20];
+    size_t first = sizeof(digits);
+    do {
+        digits[--first] = (uint8_t)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    writer_bytes(w, slice_of(digits + first, sizeof(digits) - first));
+}

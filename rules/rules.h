@@ -1,0 +1,202 @@
+/* The rule file: YAML text in, an immutable compiled rule set out; matching a request's values
+ * against it; and the keys of the limits that apply.
+ *
+ * A set is written once by rules_load and read by any number of threads until rules_free.
+ * No function here does I/O, reads a clock or keeps a pointer to its input.
+ */
+#pragma once
+
+#include "base/base.h"
+#include "rules/limit/limit.h"
+
+/* Bounds of one rule file. Exceeding one is an error at load, with its line. */
+#define RULES_FILE_MAX      (16u << 20) /* bytes of text */
+#define RULES_MAX_RULES     100000
+#define RULES_MAX_LIMITS    8   /* of one rule */
+#define RULES_MAX_KEY_PARTS 8   /* of one rule */
+#define RULES_MAX_SLOTS     256 /* distinct argument names of a set */
+#define RULES_MAX_MESSAGES  64  /* distinct message names of a set */
+#define RULES_MAX_LISTENERS 16
+#define RULES_NAME_MAX      64 /* bytes of a rule's, limit's or argument's name */
+#define RULES_PROBLEMS_MAX  100
+
+/* ---- what the file says -------------------------------------------------------------------- */
+
+/* What answers in place of the store when it can't, or not in time. */
+enum rules_fallback {
+    RULES_FALLBACK_LOCAL, /* the agent's own memory store; where that is what failed, allow */
+    RULES_FALLBACK_ALLOW,
+    RULES_FALLBACK_DENY,
+};
+
+enum rules_store_mode {
+    RULES_STORE_MEMORY,
+};
+
+/* The variables an answer can hold, in the order in which they are sent and in which the last give
+ * way when a frame is too small. RULES_ANSWER_ALLOW and _DENY are always sent. */
+#define RULES_ANSWER_TABLE(X)                                                                      \
+    X(ALLOW, "allow")                                                                              \
+    X(DENY, "deny")                                                                                \
+    X(RETRY_AFTER, "retry_after")                                                                  \
+    X(RULE, "rule")                                                                                \
+    X(SOURCE, "source")                                                                            \
+    X(LIMIT, "limit")                                                                              \
+    X(REMAINING, "remaining")                                                                      \
+    X(RESET, "reset")                                                                              \
+    X(RATELIMIT, "ratelimit")                                                                      \
+    X(RATELIMIT_POLICY, "ratelimit_policy")
+
+enum rules_answer {
+#define RULES_ANSWER_ENUM(name, text) RULES_ANSWER_##name,
+    RULES_ANSWER_TABLE(RULES_ANSWER_ENUM)
+#undef RULES_ANSWER_ENUM
+    RULES_ANSWERS,
+};
+
+struct rules_listener {
+    struct endpoint endpoint;
+    uint32_t mode; /* permission bits of a unix socket; 0 when the file says nothing */
+};
+
+struct rules_settings {
+    struct rules_listener listeners[RULES_MAX_LISTENERS];
+    size_t listener_count; /* >= 1 */
+    bool has_admin;
+    struct endpoint admin;
+    unsigned workers; /* 0: one for each processor */
+
+    enum rules_store_mode store_mode;
+    uint64_t store_max_keys;   /* default 1,000,000 */
+    uint64_t store_log_memory; /* bytes that sliding logs may take in all; default 64 MiB */
+
+    uint32_t answer; /* bit 1 << enum rules_answer for each variable to send; default all */
+
+    uint32_t max_connections; /* of the whole agent; default 4096 */
+    uint32_t max_frame_size;  /* default 65532, what HAProxy with 64 KiB buffers announces */
+    uint64_t idle_timeout;    /* microseconds; 0: none; default 10m */
+    uint64_t hello_timeout;   /* microseconds; default 10s */
+    uint64_t drain_timeout;   /* microseconds; default 10s */
+};
+
+enum rules_action {
+    RULES_ACTION_LIMIT,
+    RULES_ACTION_ALLOW, /* bypass: nothing after it is consulted */
+};
+
+struct rules_rule;
+
+struct rules_limit {
+    struct limit limit;
+    const struct rules_rule *rule;
+    /* Unique in the set and safe inside a quoted header value: the rule's name, or, where a rule
+     * has several limits, the rule's name, '-' and the window ("login-15m"), or the name given. */
+    struct slice name;
+    struct slice
+        policy; /* RateLimit-Policy's value: "login";q=5;w=900 (w in seconds, at least 1) */
+    /* Of the rule's name, the algorithm and the window. Not of the units: a limit that is raised or
+     * lowered by a reload goes on with its counts. */
+    struct hash128 identity;
+};
+
+struct rules_rule {
+    struct slice name;
+    uint32_t index; /* in rules_set.rules */
+    uint32_t line;  /* where it stands in the file */
+    enum rules_action action;
+    enum rules_fallback on_store_error;
+    const struct rules_limit *limits;
+    size_t limit_count;
+
+    /* For rules/ only. */
+    int32_t message; /* -1: every message */
+    const struct rules__condition *conditions;
+    size_t condition_count;
+    const struct rules__key_part *key;
+    size_t key_count;
+};
+
+struct rules_set {
+    struct rules_settings settings;
+    const struct rules_rule *rules;
+    size_t rule_count;
+    size_t limit_count; /* of all rules: the most that one message can be subject to */
+    size_t slot_count;
+    const struct slice *slot_names; /* [slot_count] */
+
+    /* For rules/ only. */
+    struct rules__index *index;
+    struct arena arena;
+    uint64_t seed;
+};
+
+/* ---- loading ------------------------------------------------------------------------------- */
+
+struct rules_problem {
+    size_t line; /* from 1 */
+    size_t column;
+    struct slice text; /* "what, expected what" */
+};
+
+/* What is wrong with a file, in the order of its lines. Freed by rules_report_free. */
+struct rules_report {
+    struct rules_problem problems[RULES_PROBLEMS_MAX];
+    size_t count;
+    size_t omitted; /* found past RULES_PROBLEMS_MAX */
+    struct arena arena;
+};
+
+/* Compiles a rule file. seed makes key hashes unpredictable to those who send requests; take it
+ * from the system's random source, or a constant in tests. Returns NULL with at least one problem
+ * in the report when anything at all is wrong; the report is initialised here and must be freed
+ * either way. */
+struct rules_set *rules_load(struct slice text, uint64_t seed, struct rules_report *report);
+
+/* Accepts NULL. */
+void rules_free(struct rules_set *set);
+
+/* "FILE:LINE:COLUMN: WHAT, expected WHAT", without a newline, NUL-terminated and cut to size. */
+void rules_problem_print(const struct rules_problem *problem, const char *file, char *out,
+                         size_t size);
+void rules_report_free(struct rules_report *report);
+
+/* "250ms", "10s", "15m", "1h", "1d" into microseconds: digits and one unit. False when it is
+ * anything else or overflows. And back, in the largest unit that is exact. */
+bool rules_parse_duration(struct slice text, uint64_t *microseconds);
+void rules_print_duration(uint64_t microseconds, struct writer *w);
+
+/* The word of a variable of the answer. */
+struct slice rules_answer_name(enum rules_answer answer);
+
+/* ---- matching ------------------------------------------------------------------------------ */
+
+/* Where a message's argument goes in the values array; -1 when no rule reads it. */
+int rules_slot(const struct rules_set *set, struct slice argument);
+
+/* What rules_match wants for a message of this name; -1 when no rule names it (rules that name no
+ * message still apply). */
+int rules_message(const struct rules_set *set, struct slice name);
+
+enum rules_hit_kind {
+    RULES_HIT_LIMIT,  /* its limits apply, to `subject` */
+    RULES_HIT_ALLOW,  /* action: allow; always the last hit */
+    RULES_HIT_NO_KEY, /* it matched, but a key argument is absent: it doesn't apply; to be counted
+                       */
+};
+
+struct rules_hit {
+    const struct rules_rule *rule;
+    enum rules_hit_kind kind;
+    struct hash128 subject; /* of the key arguments' values */
+};
+
+/* Which rules apply to a message, in file order. values has slot_count entries, VALUE_NULL where an
+ * argument was not sent; hits has room for rule_count. Returns the number of hits. */
+size_t rules_match(const struct rules_set *set, int message, const struct value *values,
+                   struct rules_hit *hits);
+
+/* The key of one limit of a subject: what a store counts under. */
+static inline struct hash128 rules_key(const struct rules_limit *limit, struct hash128 subject)
+{
+    return (struct hash128){limit->identity.low ^ subject.low, limit->identity.high ^ subject.high};
+}

@@ -1,0 +1,269 @@
+/* SPOP 2.0, the protocol HAProxy speaks to its stream processing agents, both sides of it.
+ *
+ * Source: HAProxy's doc/SPOE.txt, section 3 ("SPOP specification").
+ *
+ * A pure library: no I/O, no allocation, no clock. Decoding yields slices that point into the
+ * caller's buffer and live as long as it does. Encoding goes through base's writer: what does not
+ * fit leaves writer.error set. Functions are thread-safe on distinct objects.
+ */
+#pragma once
+
+#include "base/base.h"
+
+/* ---- numbers and values -------------------------------------------------------------------- */
+
+#define SPOP_VARINT_MAX 10 /* bytes that UINT64_MAX takes */
+
+/* HAProxy's "Peers" variable-length integers. Every number has exactly one encoding; reading one
+ * that is longer than 10 bytes or above 2^64-1 fails the cursor with ERROR_MALFORMED. */
+size_t spop_varint_size(uint64_t number);
+void spop_write_varint(struct writer *w, uint64_t number);
+uint64_t spop_read_varint(struct cursor *c);
+
+/* A string: its length as a varint, then its bytes (any bytes). */
+void spop_write_string(struct writer *w, struct slice s);
+struct slice spop_read_string(struct cursor *c);
+
+/* A typed value. Reading fails the cursor with ERROR_MALFORMED for an unknown type and ERROR_RANGE
+ * for a 32-bit integer that doesn't fit 32 bits. Negative integers are sign-extended to 64 bits on
+ * the wire, as HAProxy does. */
+void spop_write_value(struct writer *w, const struct value *value);
+struct value spop_read_value(struct cursor *c);
+
+/* ---- status codes -------------------------------------------------------------------------- */
+
+/* SPOE.txt 3.5; the texts are HAProxy's. */
+#define SPOP_STATUS_TABLE(X)                                                                       \
+    X(NORMAL, 0, "normal")                                                                         \
+    X(IO_ERROR, 1, "I/O error")                                                                    \
+    X(TIMEOUT, 2, "a timeout occurred")                                                            \
+    X(TOO_BIG, 3, "frame is too big")                                                              \
+    X(INVALID, 4, "invalid frame received")                                                        \
+    X(NO_VERSION, 5, "version value not found")                                                    \
+    X(NO_FRAME_SIZE, 6, "max-frame-size value not found")                                          \
+    X(NO_CAPABILITIES, 7, "capabilities value not found")                                          \
+    X(BAD_VERSION, 8, "unsupported version")                                                       \
+    X(BAD_FRAME_SIZE, 9, "max-frame-size too big or too small")                                    \
+    X(FRAGMENTED, 10, "fragmentation not supported")                                               \
+    X(INTERLACED, 11, "invalid interlaced frames")                                                 \
+    X(UNKNOWN_FRAME, 12, "frame-id not found")                                                     \
+    X(RESOURCES, 13, "resource allocation error")                                                  \
+    X(UNKNOWN, 99, "an unknown error occurred")
+
+enum spop_status {
+#define SPOP_STATUS_ENUM(name, number, text) SPOP_##name = (number),
+    SPOP_STATUS_TABLE(SPOP_STATUS_ENUM)
+#undef SPOP_STATUS_ENUM
+};
+
+/* The text that belongs to a code; a fixed one for codes outside the table. Never NULL. */
+const char *spop_status_text(uint32_t status);
+
+/* ---- frames -------------------------------------------------------------------------------- */
+
+enum spop_frame_type {
+    SPOP_FRAME_UNSET = 0, /* a later fragment; never accepted here */
+    SPOP_FRAME_HAPROXY_HELLO = 1,
+    SPOP_FRAME_HAPROXY_DISCONNECT = 2,
+    SPOP_FRAME_NOTIFY = 3,
+    SPOP_FRAME_AGENT_HELLO = 101,
+    SPOP_FRAME_AGENT_DISCONNECT = 102,
+    SPOP_FRAME_ACK = 103,
+};
+
+#define SPOP_FLAG_FIN   UINT32_C(1)
+#define SPOP_FLAG_ABORT UINT32_C(2)
+
+#define SPOP_LENGTH_SIZE    4   /* the length before every frame; not counted in a frame's size */
+#define SPOP_FRAME_SIZE_MIN 256 /* no peer may ask for less */
+
+struct spop_frame {
+    uint8_t type; /* enum spop_frame_type, or any other byte */
+    uint32_t flags;
+    uint64_t stream_id;
+    uint64_t frame_id;
+    struct slice payload;
+};
+
+/* Decodes the frame at the start of input. Returns the bytes consumed, its length prefix included;
+ * 0 when input holds no whole frame yet; or -(enum spop_status): SPOP_TOO_BIG as soon as the length
+ * says more than max_frame_size (before its bytes are waited for), SPOP_INVALID when the length is
+ * too small for a frame or the header is not well formed. Flags and type are not judged here. */
+int64_t spop_frame_decode(struct slice input, uint32_t max_frame_size, struct spop_frame *frame);
+
+/* Starts a frame, length included; the payload is then written through w, and spop_frame_end fills
+ * the length in. Nesting is not possible. Returns where the frame starts, for spop_frame_end. */
+uint8_t *spop_frame_begin(struct writer *w, enum spop_frame_type type, uint32_t flags,
+                          uint64_t stream_id, uint64_t frame_id);
+
+/* Fills in the length. When the frame didn't fit the writer, or is over max_frame_size, takes the
+ * whole frame back out of the writer (its earlier content stays), clears the error and returns
+ * false. start is what spop_frame_begin returned, NULL included. */
+bool spop_frame_end(struct writer *w, uint8_t *start, uint32_t max_frame_size);
+
+/* ---- handshake ----------------------------------------------------------------------------- */
+
+enum spop_capability {
+    SPOP_FRAGMENTATION = 1,
+    SPOP_PIPELINING = 2,
+    SPOP_ASYNC = 4,
+};
+
+struct spop_haproxy_hello {
+    bool version_2;          /* "2.x" is among the supported versions */
+    uint32_t max_frame_size; /* as announced, >= SPOP_FRAME_SIZE_MIN */
+    unsigned capabilities;   /* of enum spop_capability; unknown words are ignored */
+    bool healthcheck;
+    struct slice engine_id; /* empty when not sent */
+};
+
+struct spop_agent_hello {
+    struct slice version;
+    uint32_t max_frame_size;
+    unsigned capabilities;
+};
+
+/* SPOP_NORMAL, or the code to disconnect with: SPOP_NO_VERSION, SPOP_NO_FRAME_SIZE,
+ * SPOP_NO_CAPABILITIES where a mandatory item is absent, SPOP_BAD_VERSION, SPOP_BAD_FRAME_SIZE,
+ * SPOP_INVALID for a wrong type, a key sent twice or bytes that don't parse. Unknown keys are
+ * skipped. */
+enum spop_status spop_read_haproxy_hello(struct slice payload, struct spop_haproxy_hello *hello);
+enum spop_status spop_read_agent_hello(struct slice payload, struct spop_agent_hello *hello);
+
+/* Whole frames. False (and nothing written) when they don't fit. The versions are "2.0". */
+bool spop_write_haproxy_hello(struct writer *w, const struct spop_haproxy_hello *hello);
+bool spop_write_agent_hello(struct writer *w, uint32_t max_frame_size, unsigned capabilities);
+
+/* ---- disconnect ---------------------------------------------------------------------------- */
+
+struct spop_disconnect {
+    uint32_t status; /* enum spop_status, or a code of the peer's own */
+    struct slice message;
+};
+
+enum spop_status spop_read_disconnect(struct slice payload, struct spop_disconnect *disconnect);
+
+/* A whole frame of either DISCONNECT type, with the code's text. False when it doesn't fit. */
+bool spop_write_disconnect(struct writer *w, enum spop_frame_type type, uint32_t status);
+
+/* ---- NOTIFY: messages and their arguments -------------------------------------------------- */
+
+struct spop_message {
+    struct slice name;
+    uint8_t arguments_left; /* counts down as spop_next_argument yields them */
+};
+
+struct spop_argument {
+    struct slice name; /* empty where HAProxy's configuration named none */
+    struct value value;
+};
+
+/* Reading a NOTIFY's payload, opened with cursor_open:
+ *     while (spop_next_message(&c, &message))
+ *         while (spop_next_argument(&c, &message, &argument))
+ *             ...
+ *     if (c.error) it was malformed
+ * Arguments that the caller didn't read are skipped by the next spop_next_message. */
+bool spop_next_message(struct cursor *c, struct spop_message *message);
+bool spop_next_argument(struct cursor *c, struct spop_message *message,
+                        struct spop_argument *argument);
+
+/* The client's side, inside a NOTIFY frame begun with spop_frame_begin: a message, then exactly
+ * `arguments` arguments. */
+void spop_write_message(struct writer *w, struct slice name, uint8_t arguments);
+void spop_write_argument(struct writer *w, struct slice name, const struct value *value);
+
+/* ---- ACK: actions -------------------------------------------------------------------------- */
+
+enum spop_scope {
+    SPOP_SCOPE_PROCESS = 0,
+    SPOP_SCOPE_SESSION = 1,
+    SPOP_SCOPE_TRANSACTION = 2,
+    SPOP_SCOPE_REQUEST = 3,
+    SPOP_SCOPE_RESPONSE = 4,
+};
+
+enum spop_action_type {
+    SPOP_SET_VAR = 1,
+    SPOP_UNSET_VAR = 2,
+};
+
+struct spop_action {
+    enum spop_action_type type;
+    enum spop_scope scope;
+    struct slice name;
+    struct value value; /* SPOP_SET_VAR only; NULL otherwise */
+};
+
+/* Inside an ACK frame begun with spop_frame_begin. */
+void spop_write_set_var(struct writer *w, enum spop_scope scope, struct slice name,
+                        const struct value *value);
+void spop_write_unset_var(struct writer *w, enum spop_scope scope, struct slice name);
+
+/* Reading an ACK's payload. False at its end or at the first error, which c.error then tells: an
+ * unknown action, scope or argument count is ERROR_MALFORMED. A set-var whose value is missing is
+ * ERROR_TRUNCATED. */
+bool spop_next_action(struct cursor *c, struct spop_action *action);
+
+/* ---- session: bytes in, events out --------------------------------------------------------- */
+
+enum spop_role {
+    SPOP_AGENT,   /* we are the agent, the peer is HAProxy */
+    SPOP_HAPROXY, /* we speak as HAProxy does: the test client, the load generator */
+};
+
+/* What the caller is told. The session itself writes what the protocol demands in return: the
+ * AGENT-HELLO, and the DISCONNECT before SPOP_EVENT_CLOSE. */
+enum spop_event_type {
+    SPOP_EVENT_MORE,        /* no whole frame is left in the input: come back with more bytes */
+    SPOP_EVENT_HELLO,       /* the handshake is done */
+    SPOP_EVENT_HEALTHCHECK, /* a health check was answered: flush, then close (agent) */
+    SPOP_EVENT_NOTIFY,      /* agent: answer frame.stream_id, frame.frame_id with an ACK */
+    SPOP_EVENT_ACK,         /* client */
+    SPOP_EVENT_CLOSE,       /* flush, then close: the peer said goodbye or broke the protocol */
+};
+
+struct spop_event {
+    enum spop_event_type type;
+    size_t consumed;         /* bytes of input this event used up; drop them before the next call */
+    struct spop_frame frame; /* NOTIFY, ACK */
+    uint32_t status;         /* CLOSE: the code sent or received; SPOP_NORMAL for a plain goodbye */
+    bool by_peer;            /* CLOSE: the peer disconnected; false when we refused what it sent */
+};
+
+enum spop_state {
+    SPOP_STATE_HELLO,  /* waiting for the peer's HELLO */
+    SPOP_STATE_RUN,    /* NOTIFY and ACK flow */
+    SPOP_STATE_CLOSED, /* nothing more is read */
+};
+
+struct spop_session {
+    enum spop_role role;
+    enum spop_state state;
+    uint32_t max_frame_size; /* ours until the handshake, then the negotiated one */
+    unsigned capabilities;   /* ours until the handshake, then what both can */
+    bool healthcheck;
+    /* The peer's engine-id, cut to what fits; HAProxy sends a UUID of 36 bytes. */
+    uint8_t engine_id[64];
+    uint8_t engine_id_size;
+};
+
+/* max_frame_size is the most this side accepts, at least SPOP_FRAME_SIZE_MIN. */
+void spop_session_open(struct spop_session *s, enum spop_role role, uint32_t max_frame_size,
+                       unsigned capabilities);
+
+/* Takes the next frame of input, whole or not, and says what it means. The protocol's own answers
+ * go to output, which needs SPOP_FRAME_SIZE_MIN + SPOP_LENGTH_SIZE bytes of room to be sure of
+ * them; an AGENT-HELLO or DISCONNECT that doesn't fit is not sent.
+ *
+ * What is refused, and with which code: frames over the negotiated size (TOO_BIG); without FIN or
+ * of type UNSET (FRAGMENTED); a header or payload that doesn't parse, a frame of the peer's that
+ * makes no sense in this state, a HELLO or DISCONNECT with stream or frame id (INVALID). Frames of
+ * unknown type are skipped, as SPOE.txt 3.2.2 allows. The payload of a NOTIFY or ACK is the
+ * caller's to read; spop_session_refuse answers one that turns out malformed. */
+struct spop_event spop_session_next(struct spop_session *s, struct slice input,
+                                    struct writer *output);
+
+/* Ends the session from our side: writes our DISCONNECT with this code (agent: after a drain,
+ * SPOP_NORMAL). Does nothing when it is already closed. */
+void spop_session_refuse(struct spop_session *s, uint32_t status, struct writer *output);
