@@ -1,0 +1,112 @@
+/* What rules are compiled to: the loader makes it, the matcher reads it. Internal to rules/. */
+#pragma once
+
+#include "rules/rules.h"
+
+/* ---- names.c: names with a number each ----------------------------------------------------- */
+
+struct rules__name {
+    struct slice name; /* data NULL: a free entry */
+    uint32_t hash;
+    uint32_t number;
+};
+
+/* Open addressing with linear probing, at most half full. The names are not copied. */
+struct rules__names {
+    struct rules__name *entries;
+    size_t capacity; /* a power of two, or 0 */
+    size_t count;
+    uint64_t seed; /* set it before the first name: names come from files and from the wire */
+};
+
+/* Adds a name, or gives one that is there a new number. False when out of memory. */
+bool rules__names_put(struct rules__names *names, struct arena *arena, struct slice name,
+                      uint32_t number);
+
+/* The number of a name, or -1. No allocation. */
+int64_t rules__names_find(const struct rules__names *names, struct slice name);
+
+/* ---- address.c: values and addresses in one form ------------------------------------------- */
+
+/* The form in which values are compared and counted: numbers of any width become UINT64, or INT64
+ * where they are negative; binary becomes a string; an IPv4-mapped IPv6 address becomes IPv4. */
+struct value rules__canonical(const struct value *value);
+
+/* A total order of canonical values: by type, then by content. */
+int rules__value_compare(const struct value *a, const struct value *b);
+
+/* 4 or 6, then the address; an IPv4 address is followed by zeros, so that memcmp orders them. */
+#define RULES__ADDRESS_SIZE 17
+struct rules__address {
+    uint8_t bytes[RULES__ADDRESS_SIZE];
+};
+
+/* Addresses first..last, both included. */
+struct rules__range {
+    struct rules__address first;
+    struct rules__address last;
+};
+
+/* The address that a canonical value is, or says as text. False when it is none. */
+bool rules__address_of(const struct value *value, struct rules__address *address);
+
+/* Clears (or sets) all bits behind a prefix length of the address's own family. */
+void rules__address_mask(struct rules__address *address, unsigned prefix, bool set);
+
+/* "192.0.2.0/24", "2001:db8::/32", or an address alone. On failure returns false and writes to
+ * `expected` what would have been right. */
+#define RULES__EXPECTED_MAX 128
+bool rules__network_parse(struct slice text, struct rules__range *range,
+                          char expected[RULES__EXPECTED_MAX]);
+
+/* Sorts ranges and joins those that overlap; returns how many are left. */
+size_t rules__ranges_normalise(struct rules__range *ranges, size_t count);
+
+/* Binary search in normalised ranges. */
+bool rules__ranges_contain(const struct rules__range *ranges, size_t count,
+                           const struct rules__address *address);
+
+/* ---- operator.c: what a condition can ask of a value --------------------------------------- */
+
+struct rules__condition {
+    /* Whether a canonical value, never NULL, fulfils it. */
+    bool (*holds)(const struct rules__condition *condition, const struct value *value);
+    uint32_t slot;
+    size_t count;
+    union {
+        const struct value *values; /* canonical, sorted by rules__value_compare */
+        const struct slice *texts;
+        const struct rules__range *ranges; /* normalised */
+    };
+};
+
+/* ---- key.c: who is counted ----------------------------------------------------------------- */
+
+struct rules__key_part {
+    uint32_t slot;
+    bool is_address; /* counted by the first bits of an address */
+    uint8_t ipv4_prefix;
+    uint8_t ipv6_prefix;
+};
+
+/* The hash of a rule's key arguments in canonical values. False when one of them is absent. */
+bool rules__subject(const struct rules_rule *rule, uint64_t seed, const struct value *values,
+                    struct hash128 *subject);
+
+/* ---- match.c ------------------------------------------------------------------------------- */
+
+/* Indexes of rules, ascending: file order. */
+struct rules__rule_list {
+    uint32_t *indexes;
+    size_t count;
+};
+
+struct rules__index {
+    struct rules__names slots;
+    struct rules__names messages;
+    struct rules__rule_list any; /* rules that name no message */
+    struct rules__rule_list of_message[RULES_MAX_MESSAGES];
+};
+
+/* Fills the lists from set->rules. False when out of memory. */
+bool rules__index_build(struct rules_set *set);

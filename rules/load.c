@@ -1,0 +1,337 @@
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "rules/loader.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+#define MILLISECOND UINT64_C(1000)
+#define SECOND      UINT64_C(1000000)
+#define DAY         (UINT64_C(86400) * SECOND)
+
+/* ---- listen and admin ---------------------------------------------------------------------- */
+
+struct listener_draft {
+    struct rules_listener listener;
+    const struct rules__node *mode; /* NULL: none */
+    bool valid;                     /* the address is */
+};
+
+static bool read_endpoint(struct rules__loader *loader, const char *name,
+                          const struct rules__node *node, struct endpoint *endpoint)
+{
+    const char *expected = NULL;
+    if (!rules__scalar(loader, name, node, "an address, as in tcp://127.0.0.1:9000"))
+        return false;
+    /* The endpoint's slices point into what was parsed: the copy. */
+    if (endpoint_parse(rules__keep(loader, node->text), endpoint, &expected))
+        return true;
+    rules__wrong(loader, name, node, expected);
+    return false;
+}
+
+static void load_listener_address(struct rules__loader *loader, const struct rules__field *field,
+                                  const struct rules__node *node, void *object)
+{
+    struct listener_draft *draft = object;
+    draft->valid = read_endpoint(loader, field->name, node, &draft->listener.endpoint);
+}
+
+/* As chmod takes it: octal, with or without the leading 0. */
+static void load_listener_mode(struct rules__loader *loader, const struct rules__field *field,
+                               const struct rules__node *node, void *object)
+{
+    struct listener_draft *draft = object;
+    uint32_t mode = 0;
+    draft->mode = node;
+    if (!rules__scalar(loader, field->name, node, field->expected))
+        return;
+    bool valid = node->text.size >= 3 && node->text.size <= 4;
+    for (size_t i = 0; valid && i < node->text.size; i++) {
+        uint8_t digit = node->text.data[i];
+        valid = digit >= '0' && digit <= '7';
+        mode = mode << 3 | (digit & 7u);
+    }
+    if (!valid || mode == 0 || mode > 0777)
+        rules__wrong(loader, field->name, node, field->expected);
+    draft->listener.mode = mode;
+}
+
+static const struct rules__field listener_fields[] = {
+    {"address", load_listener_address, "an address, as in unix:///run/sluice/spop.sock", true, 0, 0,
+     0},
+    {"mode", load_listener_mode, "octal permissions from 0001 to 0777, as in 0660", false, 0, 0, 0},
+};
+static const struct rules__schema listener_schema =
+    RULES__SCHEMA("an address of listen", listener_fields);
+
+static bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
+{
+    return a->kind == b->kind && a->port == b->port && slice_equal(a->host, b->host) &&
+           slice_equal(a->path, b->path);
+}
+
+static void add_listener(struct rules__loader *loader, const struct rules__node *node)
+{
+    struct rules_settings *settings = &loader->set->settings;
+    struct listener_draft draft = {0};
+    const struct endpoint *endpoint = &draft.listener.endpoint;
+    if (node->kind == RULES__MAPPING)
+        rules__walk(loader, &listener_schema, node, &draft);
+    else
+        draft.valid = read_endpoint(loader, "listen", node, &draft.listener.endpoint);
+    if (!draft.valid)
+        return;
+    if (draft.mode && endpoint->kind != ENDPOINT_UNIX)
+        rules__problem(loader, draft.mode,
+                       "mode of an address that is no file, expected one only with unix:///PATH");
+    for (size_t i = 0; i < settings->listener_count; i++)
+        if (same_endpoint(&settings->listeners[i].endpoint, endpoint) &&
+            (endpoint->kind != ENDPOINT_TCP || endpoint->port != 0))
+            rules__problem(loader, node, "the same address again, expected each once");
+    settings->listeners[settings->listener_count++] = draft.listener;
+}
+
+static void load_listen(struct rules__loader *loader, const struct rules__field *field,
+                        const struct rules__node *node, void *object)
+{
+    (void)object;
+    size_t count;
+    const struct rules__node *item = rules__items(node, &count);
+    if (count == 0)
+        rules__problem(loader, node, "listen is an empty list, expected %s", field->expected);
+    for (size_t i = 0; i < count; i++, item = item->next) {
+        if (i == RULES_MAX_LISTENERS) {
+            rules__problem(loader, item, "one address too many in listen, expected at most %d",
+                           RULES_MAX_LISTENERS);
+            return;
+        }
+        add_listener(loader, item);
+    }
+}
+
+static void load_admin(struct rules__loader *loader, const struct rules__field *field,
+                       const struct rules__node *node, void *object)
+{
+    struct rules_settings *settings = object;
+    settings->has_admin = read_endpoint(loader, field->name, node, &settings->admin);
+}
+
+/* ---- small settings ------------------------------------------------------------------------ */
+
+static void load_workers(struct rules__loader *loader, const struct rules__field *field,
+                         const struct rules__node *node, void *object)
+{
+    struct rules_settings *settings = object;
+    uint64_t workers;
+    if (!rules__scalar(loader, field->name, node, field->expected))
+        return;
+    if (slice_equal(node->text, SLICE("auto")))
+        settings->workers = 0;
+    else if (slice_to_uint64(node->text, &workers) && workers >= 1 && workers <= 256)
+        settings->workers = (unsigned)workers;
+    else
+        rules__wrong(loader, field->name, node, field->expected);
+}
+
+static void load_store_mode(struct rules__loader *loader, const struct rules__field *field,
+                            const struct rules__node *node, void *object)
+{
+    static const char *const later[] = {"single", "sentinel", "ketama", "cluster"};
+    static const char *const modes[] = {[RULES_STORE_MEMORY] = "memory"};
+    struct rules_settings *settings = object;
+    for (size_t i = 0; i < COUNT(later); i++) {
+        if (node->kind == RULES__SCALAR && slice_equal(node->text, slice_of_string(later[i]))) {
+            rules__problem(loader, node, "mode %s is not yet supported, expected memory", later[i]);
+            return;
+        }
+    }
+    int mode = rules__word(loader, field->name, node, modes, COUNT(modes));
+    if (mode >= 0)
+        settings->store_mode = (enum rules_store_mode)mode;
+}
+
+#define SETTING(member) offsetof(struct rules_settings, member)
+
+static const struct rules__field store_fields[] = {
+    {"mode", load_store_mode, "memory", true, 0, 0, 0},
+    {"max_keys", rules__load_uint64, "a whole number, as in 1000000", false,
+     SETTING(store_max_keys), 1, 1000000000},
+    {"log_memory", rules__load_size, "a size, as in 64MiB", false, SETTING(store_log_memory), 0,
+     UINT64_C(1) << 40},
+};
+static const struct rules__schema store_schema = RULES__SCHEMA("store", store_fields);
+
+static void load_store(struct rules__loader *loader, const struct rules__field *field,
+                       const struct rules__node *node, void *object)
+{
+    (void)field;
+    rules__walk(loader, &store_schema, node, object);
+}
+
+static const struct rules__field connection_fields[] = {
+    {"max", rules__load_uint32, "a whole number, as in 4096", false, SETTING(max_connections), 1,
+     1000000},
+    {"max_frame_size", rules__load_uint32, "bytes, as in 65532", false, SETTING(max_frame_size),
+     256, 1u << 20},
+    {"idle_timeout", rules__load_duration, "a duration, as in 10m, or 0s for none", false,
+     SETTING(idle_timeout), 0, 366 * DAY},
+    {"hello_timeout", rules__load_duration, "a duration, as in 10s", false, SETTING(hello_timeout),
+     MILLISECOND, DAY},
+    {"drain_timeout", rules__load_duration, "a duration, as in 10s", false, SETTING(drain_timeout),
+     0, DAY},
+};
+static const struct rules__schema connection_schema =
+    RULES__SCHEMA("connections", connection_fields);
+
+static void load_connections(struct rules__loader *loader, const struct rules__field *field,
+                             const struct rules__node *node, void *object)
+{
+    (void)field;
+    rules__walk(loader, &connection_schema, node, object);
+}
+
+static void load_answer(struct rules__loader *loader, const struct rules__field *field,
+                        const struct rules__node *node, void *object)
+{
+    static const char *const words[RULES_ANSWERS] = {
+#define ANSWER_WORD(name, text) [RULES_ANSWER_##name] = (text),
+        RULES_ANSWER_TABLE(ANSWER_WORD)
+#undef ANSWER_WORD
+    };
+    struct rules_settings *settings = object;
+    uint32_t answer = 0;
+    size_t count;
+    const struct rules__node *item = rules__items(node, &count);
+    for (size_t i = 0; i < count; i++, item = item->next) {
+        int word = rules__word(loader, field->name, item, words, COUNT(words));
+        if (word >= 0 && answer & 1u << word)
+            rules__problem(loader, item, "%s again in answer, expected each once", words[word]);
+        if (word >= 0)
+            answer |= 1u << word;
+    }
+    settings->answer = answer | 1u << RULES_ANSWER_ALLOW | 1u << RULES_ANSWER_DENY;
+}
+
+/* ---- defaults ------------------------------------------------------------------------------ */
+
+static void load_default_message(struct rules__loader *loader, const struct rules__field *field,
+                                 const struct rules__node *node, void *object)
+{
+    (void)object;
+    loader->default_message = rules__identifier(loader, field->name, node, true);
+}
+
+static const struct rules__field default_fields[] = {
+    {"algorithm", rules__load_algorithm, "a word, as in sliding-window", false,
+     offsetof(struct rules__loader, algorithm), 0, 0},
+    {"on_store_error", rules__load_fallback, "local, allow or deny", false,
+     offsetof(struct rules__loader, on_store_error), 0, 0},
+    {"message", load_default_message, "the name of a SPOE message", false, 0, 0, 0},
+};
+static const struct rules__schema default_schema = RULES__SCHEMA("defaults", default_fields);
+
+static void load_defaults(struct rules__loader *loader, const struct rules__field *field,
+                          const struct rules__node *node, void *object)
+{
+    (void)field;
+    (void)object;
+    rules__walk(loader, &default_schema, node, loader);
+}
+
+/* ---- the file ------------------------------------------------------------------------------ */
+
+/* defaults stands above rules, which rely on it. */
+static const struct rules__field file_fields[] = {
+    {"listen", load_listen, "at least one address, as in tcp://127.0.0.1:9000", true, 0, 0, 0},
+    {"admin", load_admin, "an address, as in tcp://127.0.0.1:9901", false, 0, 0, 0},
+    {"workers", load_workers, "auto or a whole number from 1 to 256", false, 0, 0, 0},
+    {"store", load_store, "a mapping, as in { mode: memory }", false, 0, 0, 0},
+    {"defaults", load_defaults, "a mapping, as in { algorithm: sliding-window }", false, 0, 0, 0},
+    {"answer", load_answer, "a list of variable names, as in [ rule, retry_after ]", false, 0, 0,
+     0},
+    {"connections", load_connections, "a mapping, as in { max: 4096 }", false, 0, 0, 0},
+    {"rules", rules__load_rules, "a list of rules, or [] for none", true, 0, 0, 0},
+};
+static const struct rules__schema file_schema = RULES__SCHEMA("the file", file_fields);
+
+static const struct rules_settings default_settings = {
+    .store_mode = RULES_STORE_MEMORY,
+    .store_max_keys = 1000000,
+    .store_log_memory = UINT64_C(64) << 20,
+    .answer = (1u << RULES_ANSWERS) - 1,
+    .max_connections = 4096,
+    .max_frame_size = 65532,
+    .idle_timeout = 600 * SECOND,
+    .hello_timeout = 10 * SECOND,
+    .drain_timeout = 10 * SECOND,
+};
+
+static void load_text(struct rules__loader *loader, struct slice text)
+{
+    if (text.size > RULES_FILE_MAX) {
+        rules__report_at(loader->report, 1, 1, "the file has %zu bytes, expected at most %u",
+                         text.size, RULES_FILE_MAX);
+        return;
+    }
+    if (!rules__check_text(loader, text))
+        return;
+    size_t before = loader->report->count;
+    const struct rules__node *root = rules__tree(loader, text);
+    if (root)
+        rules__walk(loader, &file_schema, root, &loader->set->settings);
+    else if (loader->report->count == before)
+        rules__report_at(loader->report, 1, 1,
+                         "the file is empty, expected a mapping with at least listen and rules");
+}
+
+struct rules_set *rules__load_within(struct slice text, uint64_t seed, struct rules_report *report,
+                                     size_t memory_max)
+{
+    struct rules__loader loader = {
+        .report = report,
+        .scratch = {.maximum = memory_max},
+        .algorithm = LIMIT_SLIDING_WINDOW,
+        .on_store_error = RULES_FALLBACK_LOCAL,
+    };
+    *report = (struct rules_report){0};
+    struct rules_set *set = calloc(1, sizeof(*set));
+    loader.set = set;
+    if (!set) {
+        rules__no_memory(&loader);
+        return NULL;
+    }
+    set->settings = default_settings;
+    set->seed = seed;
+    set->arena.maximum = memory_max;
+    loader.rule_names.seed = seed;
+    loader.limit_names.seed = seed;
+    set->index = rules__allocate(&loader, 1, sizeof(*set->index));
+    loader.slot_names = rules__allocate(&loader, RULES_MAX_SLOTS, sizeof(*loader.slot_names));
+    set->slot_names = loader.slot_names;
+    if (set->index && set->slot_names) {
+        set->index->slots.seed = seed;
+        set->index->messages.seed = seed;
+        load_text(&loader, text);
+    }
+    if (report->count == 0 && !rules__index_build(set))
+        rules__no_memory(&loader);
+    arena_free(&loader.scratch);
+    if (report->count == 0)
+        return set;
+    rules_free(set);
+    return NULL;
+}
+
+struct rules_set *rules_load(struct slice text, uint64_t seed, struct rules_report *report)
+{
+    return rules__load_within(text, seed, report, RULES__MEMORY_MAX);
+}
+
+void rules_free(struct rules_set *set)
+{
+    if (!set)
+        return;
+    arena_free(&set->arena);
+    free(set);
+}

@@ -1,0 +1,249 @@
+#include <stddef.h>
+#include <stdio.h>
+
+#include "rules/loader.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* A rule while its keys are read: those whose meaning depends on one another are only noted. */
+struct draft {
+    struct rules_rule *rule;
+    const struct rules__node *action;
+    const struct rules__node *on_store_error;
+    const struct rules__node *match;
+    const struct rules__node *key;
+    const struct rules__node *limits;
+};
+
+/* ---- words that defaults has too ----------------------------------------------------------- */
+
+void rules__load_fallback(struct rules__loader *loader, const struct rules__field *field,
+                          const struct rules__node *node, void *object)
+{
+    static const char *const words[] = {
+        [RULES_FALLBACK_LOCAL] = "local",
+        [RULES_FALLBACK_ALLOW] = "allow",
+        [RULES_FALLBACK_DENY] = "deny",
+    };
+    int word = rules__word(loader, field->name, node, words, COUNT(words));
+    enum rules_fallback fallback = (enum rules_fallback)word;
+    if (word >= 0)
+        memcpy((uint8_t *)object + field->offset, &fallback, sizeof(fallback));
+}
+
+void rules__load_algorithm(struct rules__loader *loader, const struct rules__field *field,
+                           const struct rules__node *node, void *object)
+{
+    const char *words[LIMIT_ALGORITHMS];
+    for (int i = 0; i < LIMIT_ALGORITHMS; i++)
+        words[i] = limit_algorithm_name((enum limit_algorithm)i);
+    int word = rules__word(loader, field->name, node, words, COUNT(words));
+    enum limit_algorithm algorithm = (enum limit_algorithm)word;
+    if (word >= 0)
+        memcpy((uint8_t *)object + field->offset, &algorithm, sizeof(algorithm));
+}
+
+/* ---- names --------------------------------------------------------------------------------- */
+
+int rules__slot_of(struct rules__loader *loader, const struct rules__node *node,
+                   struct slice argument)
+{
+    struct rules_set *set = loader->set;
+    int64_t known = rules__names_find(&set->index->slots, argument);
+    if (known >= 0)
+        return (int)known;
+    if (set->slot_count == RULES_MAX_SLOTS) {
+        rules__problem(loader, node, "one argument name too many, expected at most %d in a file",
+                       RULES_MAX_SLOTS);
+        return -1;
+    }
+    struct slice name = rules__keep(loader, argument);
+    if (!rules__names_put(&set->index->slots, &set->arena, name, (uint32_t)set->slot_count)) {
+        rules__no_memory(loader);
+        return -1;
+    }
+    loader->slot_names[set->slot_count] = name;
+    return (int)set->slot_count++;
+}
+
+static int32_t message_of(struct rules__loader *loader, const struct rules__node *node,
+                          struct slice message)
+{
+    struct rules_set *set = loader->set;
+    struct rules__names *messages = &set->index->messages;
+    int64_t known = rules__names_find(messages, message);
+    if (known >= 0)
+        return (int32_t)known;
+    if (messages->count == RULES_MAX_MESSAGES) {
+        rules__problem(loader, node, "one message name too many, expected at most %d in a file",
+                       RULES_MAX_MESSAGES);
+        return -1;
+    }
+    uint32_t number = (uint32_t)messages->count;
+    if (!rules__names_put(messages, &set->arena, rules__keep(loader, message), number))
+        rules__no_memory(loader);
+    return (int32_t)number;
+}
+
+static void load_name(struct rules__loader *loader, const struct rules__field *field,
+                      const struct rules__node *node, void *object)
+{
+    struct draft *draft = object;
+    struct slice name = rules__identifier(loader, field->name, node, false);
+    if (!name.size)
+        return;
+    int64_t known = rules__names_find(&loader->rule_names, name);
+    if (known >= 0) {
+        rules__problem(loader, node, "rule %s again, expected a name of its own (line %u has it)",
+                       RULES__QUOTE(name), loader->set->rules[known].line);
+        return;
+    }
+    draft->rule->name = rules__keep(loader, name);
+    if (!rules__names_put(&loader->rule_names, &loader->scratch, name, draft->rule->index))
+        rules__no_memory(loader);
+}
+
+static void load_message(struct rules__loader *loader, const struct rules__field *field,
+                         const struct rules__node *node, void *object)
+{
+    struct draft *draft = object;
+    struct slice name = rules__identifier(loader, field->name, node, true);
+    if (name.size)
+        draft->rule->message = message_of(loader, node, name);
+}
+
+/* ---- keys that are only noted -------------------------------------------------------------- */
+
+static void note_node(struct rules__loader *loader, const struct rules__field *field,
+                      const struct rules__node *node, void *object)
+{
+    (void)loader;
+    memcpy((uint8_t *)object + field->offset, &node, sizeof(node));
+}
+
+static void load_action(struct rules__loader *loader, const struct rules__field *field,
+                        const struct rules__node *node, void *object)
+{
+    static const struct {
+        const char *word;
+        enum rules_action action;
+    } actions[] = {{"allow", RULES_ACTION_ALLOW}};
+    const char *words[COUNT(actions)];
+    struct draft *draft = object;
+    for (size_t i = 0; i < COUNT(actions); i++)
+        words[i] = actions[i].word;
+    int word = rules__word(loader, field->name, node, words, COUNT(words));
+    draft->action = node;
+    if (word >= 0)
+        draft->rule->action = actions[word].action;
+}
+
+static void load_rule_fallback(struct rules__loader *loader, const struct rules__field *field,
+                               const struct rules__node *node, void *object)
+{
+    struct draft *draft = object;
+    struct rules__field into_rule = *field;
+    into_rule.offset = offsetof(struct rules_rule, on_store_error);
+    draft->on_store_error = node;
+    rules__load_fallback(loader, &into_rule, node, draft->rule);
+}
+
+static const struct rules__field rule_fields[] = {
+    {"name", load_name, "a name, as in login", true, 0, 0, 0},
+    {"message", load_message, "the name of a SPOE message", false, 0, 0, 0},
+    {"match", note_node, "a mapping, as in { path: { prefix: /api } }", false,
+     offsetof(struct draft, match), 0, 0},
+    {"key", note_node, "a list of arguments, as in [ src/64 ], or [] for one counter for all",
+     false, offsetof(struct draft, key), 0, 0},
+    {"limits", note_node, "a list of limits, as in [ { limit: 5, window: 15m } ]", false,
+     offsetof(struct draft, limits), 0, 0},
+    {"action", load_action, "allow", false, 0, 0, 0},
+    {"on_store_error", load_rule_fallback, "local, allow or deny", false, 0, 0, 0},
+};
+static const struct rules__schema rule_schema = RULES__SCHEMA("a rule", rule_fields);
+
+/* ---- a rule -------------------------------------------------------------------------------- */
+
+/* A rule that stops the search counts nothing. */
+static void finish_stop(struct rules__loader *loader, const struct draft *draft)
+{
+    const struct {
+        const char *name;
+        const struct rules__node *node;
+    } useless[] = {
+        {"key", draft->key},
+        {"limits", draft->limits},
+        {"on_store_error", draft->on_store_error},
+    };
+    for (size_t i = 0; i < COUNT(useless); i++)
+        if (useless[i].node)
+            rules__problem(loader, useless[i].node,
+                           "%s in a rule with an action, expected only in a rule that limits",
+                           useless[i].name);
+}
+
+static void finish_limit(struct rules__loader *loader, const struct draft *draft,
+                         const struct rules__node *node)
+{
+    if (!draft->limits && !draft->key)
+        rules__problem(loader, node,
+                       "a rule without limits and without action, expected either key and limits, "
+                       "or action: allow");
+    else if (!draft->limits)
+        rules__problem(loader, node, "a rule with a key and without limits, expected both");
+    else if (!draft->key)
+        rules__problem(loader, node,
+                       "a rule with limits and without key, expected the arguments that are "
+                       "counted apart, as in key: [ src/64 ], or key: [] for one counter for all");
+    if (draft->key)
+        rules__load_key(loader, draft->rule, draft->key);
+    if (draft->limits)
+        rules__load_limits(loader, draft->rule, draft->limits);
+    loader->set->limit_count += draft->rule->limit_count;
+}
+
+static void load_rule(struct rules__loader *loader, struct rules_rule *rule,
+                      const struct rules__node *node)
+{
+    struct draft draft = {.rule = rule};
+    rule->line = node->line;
+    rule->message = -1;
+    rule->on_store_error = loader->on_store_error;
+    if (!rules__walk(loader, &rule_schema, node, &draft))
+        return;
+    if (rule->message < 0 && loader->default_message.size)
+        rule->message = message_of(loader, node, loader->default_message);
+    if (draft.match)
+        rules__load_match(loader, rule, draft.match);
+    if (draft.action)
+        finish_stop(loader, &draft);
+    else
+        finish_limit(loader, &draft, node);
+}
+
+void rules__load_rules(struct rules__loader *loader, const struct rules__field *field,
+                       const struct rules__node *node, void *object)
+{
+    (void)object;
+    struct rules_set *set = loader->set;
+    if (node->kind != RULES__LIST) {
+        rules__wrong(loader, field->name, node, field->expected);
+        return;
+    }
+    size_t count = node->children.count;
+    const struct rules__node *item = node->children.first;
+    if (count > RULES_MAX_RULES)
+        count = RULES_MAX_RULES;
+    struct rules_rule *rules = rules__allocate(loader, count, sizeof(*rules));
+    if (!rules)
+        return;
+    set->rules = rules;
+    for (; set->rule_count < count && !loader->out_of_memory; item = item->next) {
+        rules[set->rule_count].index = (uint32_t)set->rule_count;
+        load_rule(loader, &rules[set->rule_count], item);
+        set->rule_count++;
+    }
+    if (set->rule_count == RULES_MAX_RULES && node->children.count > RULES_MAX_RULES)
+        rules__problem(loader, item, "one rule too many, expected at most %d in a file",
+                       RULES_MAX_RULES);
+}

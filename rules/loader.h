@@ -1,0 +1,198 @@
+/* How a rule file is read: a tree of nodes with their positions, tables of keys that say how each
+ * mapping is read, and problems in line order. Internal to rules/. */
+#pragma once
+
+#include <stdarg.h>
+
+#include "rules/compiled.h"
+
+/* Bounds of what a file may make the loader do. */
+#define RULES__MEMORY_MAX  ((size_t)512 << 20) /* bytes, of the tree and of the set, each */
+#define RULES__NODES_MAX   (4u << 20)          /* values, those that aliases repeat included */
+#define RULES__DEPTH_MAX   32
+#define RULES__ANCHORS_MAX 1024
+
+/* ---- tree.c -------------------------------------------------------------------------------- */
+
+enum rules__kind {
+    RULES__BROKEN, /* reported already: whoever meets it says nothing more */
+    RULES__SCALAR,
+    RULES__LIST,
+    RULES__MAPPING,
+};
+
+struct rules__node {
+    const struct rules__node *next; /* behind it in its list or mapping */
+    union {
+        struct slice text; /* SCALAR */
+        struct {
+            const struct rules__node *first;
+            size_t count; /* a mapping's key and value count as two */
+        } children;       /* LIST, MAPPING: keys and values take turns */
+    };
+    uint32_t line; /* from 1 */
+    uint32_t column;
+    uint32_t weight; /* values in it, itself included */
+    enum rules__kind kind : 8;
+    bool plain; /* a scalar without quotes */
+};
+
+struct rules__loader;
+
+/* The tree of the file's one document, in loader->scratch; NULL when there is none to go on with,
+ * which has been reported then. Its texts are copies. */
+const struct rules__node *rules__tree(struct rules__loader *loader, struct slice text);
+
+/* ---- text.c -------------------------------------------------------------------------------- */
+
+/* YAML's characters only, in UTF-8: false, with the first that is not reported, otherwise. */
+bool rules__check_text(struct rules__loader *loader, struct slice text);
+
+/* A text of the file for a message: in quotes, cut where it is long, without line breaks. */
+#define RULES__QUOTED_MAX 72
+char *rules__quote(struct slice text, char quoted[RULES__QUOTED_MAX]);
+#define RULES__QUOTE(text) rules__quote((text), (char[RULES__QUOTED_MAX]){0})
+
+/* ---- suggest.c ----------------------------------------------------------------------------- */
+
+/* The word that is nearest to text, counting a letter added, lost, changed or swapped with its
+ * neighbour as one; -1 when none is near. word(at, context) is asked for 0 <= at < count. */
+int rules__nearest(struct slice text, const char *const *words, size_t count);
+
+/* ---- duration.c ---------------------------------------------------------------------------- */
+
+/* "64MiB", "512KiB", "1GiB", or bytes without a unit. */
+bool rules__parse_size(struct slice text, uint64_t *bytes);
+void rules__print_size(uint64_t bytes, struct writer *w);
+
+/* ---- report.c ------------------------------------------------------------------------------ */
+
+#define RULES__PROBLEM_TEXT_MAX 640
+
+/* Adds a problem, keeping line order and the first RULES_PROBLEMS_MAX; the same one twice (an alias
+ * to something wrong) is one. */
+void rules__report_at(struct rules_report *report, size_t line, size_t column, const char *format,
+                      ...) __attribute__((format(printf, 4, 5)));
+void rules__report_list(struct rules_report *report, size_t line, size_t column, const char *format,
+                        va_list arguments) __attribute__((format(printf, 4, 0)));
+
+/* ---- schema.c ------------------------------------------------------------------------------ */
+
+struct rules__loader {
+    struct rules_set *set;
+    struct rules_report *report;
+    struct arena scratch;            /* what only loading needs */
+    struct rules__names rule_names;  /* to their index */
+    struct rules__names limit_names; /* to their rule's index */
+    struct slice *slot_names;        /* [RULES_MAX_SLOTS] */
+    struct slice default_message;    /* empty: none */
+    enum limit_algorithm algorithm;  /* that of a limit that names none */
+    enum rules_fallback on_store_error;
+    bool out_of_memory; /* reported */
+};
+
+struct rules__field;
+
+/* Reads one key's value into object. */
+typedef void rules__load_function(struct rules__loader *loader, const struct rules__field *field,
+                                  const struct rules__node *node, void *object);
+
+/* One key of a mapping: a row of a table. */
+struct rules__field {
+    const char *name;
+    rules__load_function *load;
+    const char *expected; /* what the value should be; follows "expected" */
+    bool required;
+    /* For the loads of schema.c that store a number: where, and its range. */
+    size_t offset;
+    uint64_t minimum;
+    uint64_t maximum;
+};
+
+#define RULES__FIELDS_MAX 32
+struct rules__schema {
+    const char *what; /* "a limit" */
+    const struct rules__field *fields;
+    size_t count; /* at most RULES__FIELDS_MAX */
+};
+
+#define RULES__SCHEMA(what, fields)                                                                \
+    {                                                                                              \
+        (what), (fields), sizeof(fields) / sizeof((fields)[0])                                     \
+    }
+
+/* Reads a mapping by its schema: each key that is there by its load, in the schema's order, so that
+ * one may rely on those above it. Reports unknown, repeated and missing keys. False when node is no
+ * mapping (reported). */
+bool rules__walk(struct rules__loader *loader, const struct rules__schema *schema,
+                 const struct rules__node *node, void *object);
+
+/* A problem at a node, "what, expected what"; nothing for a broken one. */
+void rules__problem(struct rules__loader *loader, const struct rules__node *node,
+                    const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* "NAME is VALUE, expected EXPECTED". */
+void rules__wrong(struct rules__loader *loader, const char *name, const struct rules__node *node,
+                  const char *expected);
+
+/* Reports that memory is short, once. */
+void rules__no_memory(struct rules__loader *loader);
+
+/* A scalar with a value: not null and not left out. Anything else is reported as wrong. */
+bool rules__scalar(struct rules__loader *loader, const char *name, const struct rules__node *node,
+                   const char *expected);
+
+/* The items of a list, or the one value that stands in its place. Walk them by count: the last
+ * one's `next` may be something else. */
+const struct rules__node *rules__items(const struct rules__node *node, size_t *count);
+
+/* The index of a scalar's word; -1, reported with the nearest word, when it is none of them. */
+int rules__word(struct rules__loader *loader, const char *name, const struct rules__node *node,
+                const char *const *words, size_t count);
+
+/* A name of 1 to RULES_NAME_MAX letters, digits, '.', '_', '-', and ':' too if `colon`, which
+ * HAProxy's names may have. Empty when it is not (reported). Points into the tree. */
+struct slice rules__identifier(struct rules__loader *loader, const char *name,
+                               const struct rules__node *node, bool colon);
+
+/* A copy that lives as long as the set; empty when out of memory (reported). */
+struct slice rules__keep(struct rules__loader *loader, struct slice text);
+
+/* Memory that lives as long as the set; NULL when out of memory (reported). */
+void *rules__allocate(struct rules__loader *loader, size_t count, size_t size);
+
+/* Loads of one number into a uint64_t (or uint32_t) at field->offset of object. */
+rules__load_function rules__load_uint64;
+rules__load_function rules__load_uint32;
+rules__load_function rules__load_size;
+rules__load_function rules__load_duration;
+
+/* ---- load.c -------------------------------------------------------------------------------- */
+
+/* rules_load with a bound of its own on the memory of the tree and of the set, each. */
+struct rules_set *rules__load_within(struct slice text, uint64_t seed, struct rules_report *report,
+                                     size_t memory_max);
+
+/* ---- load_rule.c --------------------------------------------------------------------------- */
+
+rules__load_function rules__load_rules;
+/* The words of enum rules_fallback, into the one at field->offset of object. */
+rules__load_function rules__load_fallback;
+/* An enum limit_algorithm at field->offset of object. */
+rules__load_function rules__load_algorithm;
+
+/* The slot of an argument that the file names; -1, reported, when there are too many. */
+int rules__slot_of(struct rules__loader *loader, const struct rules__node *node,
+                   struct slice argument);
+
+/* ---- load_limit.c -------------------------------------------------------------------------- */
+
+void rules__load_limits(struct rules__loader *loader, struct rules_rule *rule,
+                        const struct rules__node *node);
+
+/* ---- operator.c, key.c --------------------------------------------------------------------- */
+
+void rules__load_match(struct rules__loader *loader, struct rules_rule *rule,
+                       const struct rules__node *node);
+void rules__load_key(struct rules__loader *loader, struct rules_rule *rule,
+                     const struct rules__node *node);

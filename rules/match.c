@@ -1,0 +1,84 @@
+#include "rules/compiled.h"
+
+int rules_slot(const struct rules_set *set, struct slice argument)
+{
+    return (int)rules__names_find(&set->index->slots, argument);
+}
+
+int rules_message(const struct rules_set *set, struct slice name)
+{
+    return (int)rules__names_find(&set->index->messages, name);
+}
+
+bool rules__index_build(struct rules_set *set)
+{
+    struct rules__index *index = set->index;
+    for (size_t i = 0; i < set->rule_count; i++) {
+        int32_t message = set->rules[i].message;
+        (message < 0 ? &index->any : &index->of_message[message])->count++;
+    }
+    for (size_t m = 0; m <= RULES_MAX_MESSAGES; m++) {
+        struct rules__rule_list *list = m ? &index->of_message[m - 1] : &index->any;
+        if (list->count)
+            list->indexes = arena_array(&set->arena, list->count, sizeof(*list->indexes));
+        if (list->count && !list->indexes)
+            return false;
+        list->count = 0;
+    }
+    for (size_t i = 0; i < set->rule_count; i++) {
+        int32_t message = set->rules[i].message;
+        struct rules__rule_list *list = message < 0 ? &index->any : &index->of_message[message];
+        list->indexes[list->count++] = (uint32_t)i;
+    }
+    return true;
+}
+
+static bool holds(const struct rules_rule *rule, const struct value *values)
+{
+    for (size_t i = 0; i < rule->condition_count; i++) {
+        const struct rules__condition *condition = &rule->conditions[i];
+        const struct value *value = &values[condition->slot];
+        if (value->type == VALUE_NULL || !condition->holds(condition, value))
+            return false;
+    }
+    return true;
+}
+
+/* What rules_match does with a rule that may apply. True when the search ends with it. */
+static bool consider(const struct rules_set *set, uint32_t index, const struct value *values,
+                     struct rules_hit *hits, size_t *count)
+{
+    const struct rules_rule *rule = &set->rules[index];
+    struct rules_hit *hit = &hits[*count];
+    if (!holds(rule, values))
+        return false;
+    *hit = (struct rules_hit){.rule = rule, .kind = RULES_HIT_ALLOW};
+    if (rule->action == RULES_ACTION_LIMIT)
+        hit->kind = rules__subject(rule, set->seed, values, &hit->subject) ? RULES_HIT_LIMIT
+                                                                           : RULES_HIT_NO_KEY;
+    (*count)++;
+    return hit->kind == RULES_HIT_ALLOW;
+}
+
+size_t rules_match(const struct rules_set *set, int message, const struct value *values,
+                   struct rules_hit *hits)
+{
+    static const struct rules__rule_list none = {NULL, 0};
+    struct value canonical[RULES_MAX_SLOTS];
+    const struct rules__rule_list *any = &set->index->any;
+    const struct rules__rule_list *named =
+        message >= 0 && message < RULES_MAX_MESSAGES ? &set->index->of_message[message] : &none;
+    size_t count = 0;
+    size_t a = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < set->slot_count; i++)
+        canonical[i] = rules__canonical(&values[i]);
+    while (a < any->count || n < named->count) {
+        bool take_any =
+            n == named->count || (a < any->count && any->indexes[a] < named->indexes[n]);
+        uint32_t index = take_any ? any->indexes[a++] : named->indexes[n++];
+        if (consider(set, index, canonical, hits, &count))
+            break;
+    }
+    return count;
+}

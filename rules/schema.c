@@ -1,0 +1,314 @@
+#include <stdio.h>
+
+#include "rules/loader.h"
+
+void rules__problem(struct rules__loader *loader, const struct rules__node *node,
+                    const char *format, ...)
+{
+    va_list arguments;
+    if (node->kind == RULES__BROKEN)
+        return;
+    va_start(arguments, format);
+    rules__report_list(loader->report, node->line, node->column, format, arguments);
+    va_end(arguments);
+}
+
+void rules__no_memory(struct rules__loader *loader)
+{
+    if (!loader->out_of_memory)
+        rules__report_at(loader->report, 1, 1,
+                         "out of memory, expected a file that needs less than there is and at most "
+                         "%zu MiB",
+                         RULES__MEMORY_MAX >> 20);
+    loader->out_of_memory = true;
+}
+
+/* YAML 1.1's null. Quotes make a text of it. */
+static bool is_null(const struct rules__node *node)
+{
+    static const char *const nulls[] = {"", "~", "null", "Null", "NULL"};
+    if (node->kind != RULES__SCALAR || !node->plain)
+        return false;
+    for (size_t i = 0; i < sizeof(nulls) / sizeof(nulls[0]); i++)
+        if (slice_equal(node->text, slice_of_string(nulls[i])))
+            return true;
+    return false;
+}
+
+static const char *describe(const struct rules__node *node, char quoted[RULES__QUOTED_MAX])
+{
+    switch (node->kind) {
+    case RULES__LIST:
+        return "a list";
+    case RULES__MAPPING:
+        return "a mapping";
+    case RULES__SCALAR:
+    case RULES__BROKEN:
+        break;
+    }
+    if (is_null(node))
+        return node->text.size ? "null" : "empty";
+    return rules__quote(node->text, quoted);
+}
+
+void rules__wrong(struct rules__loader *loader, const char *name, const struct rules__node *node,
+                  const char *expected)
+{
+    char quoted[RULES__QUOTED_MAX];
+    rules__problem(loader, node, "%s is %s, expected %s", name, describe(node, quoted), expected);
+}
+
+bool rules__scalar(struct rules__loader *loader, const char *name, const struct rules__node *node,
+                   const char *expected)
+{
+    if (node->kind == RULES__SCALAR && !is_null(node))
+        return true;
+    rules__wrong(loader, name, node, expected);
+    return false;
+}
+
+const struct rules__node *rules__items(const struct rules__node *node, size_t *count)
+{
+    *count = node->kind == RULES__LIST ? node->children.count : 1;
+    return node->kind == RULES__LIST ? node->children.first : node;
+}
+
+/* ---- words --------------------------------------------------------------------------------- */
+
+struct text {
+    char bytes[RULES__PROBLEM_TEXT_MAX];
+};
+
+/* "one of a, b, c", and the nearest of them to what was written. */
+static const char *expect_words(struct slice written, const char *const *words, size_t count,
+                                struct text *out)
+{
+    struct writer w = writer_open(out->bytes, sizeof(out->bytes) - 1);
+    writer_bytes(&w, count > 1 ? SLICE("one of ") : SLICE(""));
+    for (size_t i = 0; i < count; i++) {
+        writer_bytes(&w, i ? SLICE(", ") : SLICE(""));
+        writer_bytes(&w, slice_of_string(words[i]));
+    }
+    int nearest = rules__nearest(written, words, count);
+    if (nearest >= 0) {
+        writer_bytes(&w, SLICE("; did you mean \""));
+        writer_bytes(&w, slice_of_string(words[nearest]));
+        writer_bytes(&w, SLICE("\"?"));
+    }
+    out->bytes[writer_size(&w)] = 0;
+    return out->bytes;
+}
+
+int rules__word(struct rules__loader *loader, const char *name, const struct rules__node *node,
+                const char *const *words, size_t count)
+{
+    struct text expected;
+    struct slice written = node->kind == RULES__SCALAR ? node->text : slice_of(NULL, 0);
+    for (size_t i = 0; i < count; i++)
+        if (node->kind == RULES__SCALAR && slice_equal(written, slice_of_string(words[i])))
+            return (int)i;
+    rules__wrong(loader, name, node, expect_words(written, words, count, &expected));
+    return -1;
+}
+
+struct slice rules__identifier(struct rules__loader *loader, const char *name,
+                               const struct rules__node *node, bool colon)
+{
+    const char *expected = colon ? "a name of 1 to 64 letters, digits, '.', '_', '-' and ':'"
+                                 : "a name of 1 to 64 letters, digits, '.', '_' and '-'";
+    if (!rules__scalar(loader, name, node, expected))
+        return slice_of(NULL, 0);
+    bool valid = node->text.size >= 1 && node->text.size <= RULES_NAME_MAX;
+    for (size_t i = 0; valid && i < node->text.size; i++) {
+        uint8_t c = node->text.data[i];
+        valid = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                c == '.' || c == '_' || c == '-' || (c == ':' && colon);
+    }
+    if (valid)
+        return node->text;
+    rules__wrong(loader, name, node, expected);
+    return slice_of(NULL, 0);
+}
+
+/* ---- mappings ------------------------------------------------------------------------------ */
+
+/* Names of a schema's keys, for messages. */
+static size_t field_names(const struct rules__schema *schema, const char *names[RULES__FIELDS_MAX])
+{
+    size_t count = 0;
+    for (; count < schema->count && count < RULES__FIELDS_MAX; count++)
+        names[count] = schema->fields[count].name;
+    return count;
+}
+
+/* The row of a key; schema->count, reported, when there is none. */
+static size_t find_field(struct rules__loader *loader, const struct rules__schema *schema,
+                         const struct rules__node *key)
+{
+    const char *names[RULES__FIELDS_MAX];
+    struct text expected;
+    size_t count = field_names(schema, names);
+    if (key->kind == RULES__SCALAR) {
+        for (size_t i = 0; i < count; i++)
+            if (slice_equal(key->text, slice_of_string(names[i])))
+                return i;
+        rules__problem(loader, key, "unknown key %s in %s, expected %s", RULES__QUOTE(key->text),
+                       schema->what, expect_words(key->text, names, count, &expected));
+    } else {
+        char label[64];
+        snprintf(label, sizeof(label), "a key of %s", schema->what);
+        rules__wrong(loader, label, key, expect_words(SLICE(""), names, count, &expected));
+    }
+    return schema->count;
+}
+
+static void load_fields(struct rules__loader *loader, const struct rules__schema *schema,
+                        const struct rules__node *mapping, const struct rules__node *const *values,
+                        void *object)
+{
+    for (size_t i = 0; i < schema->count; i++) {
+        const struct rules__field *field = &schema->fields[i];
+        if (!values[i] && field->required)
+            rules__problem(loader, mapping, "%s has no key \"%s\", expected %s", schema->what,
+                           field->name, field->expected);
+        else if (values[i] && is_null(values[i]))
+            rules__wrong(loader, field->name, values[i], field->expected);
+        else if (values[i])
+            field->load(loader, field, values[i], object);
+    }
+}
+
+bool rules__walk(struct rules__loader *loader, const struct rules__schema *schema,
+                 const struct rules__node *node, void *object)
+{
+    const struct rules__node *values[RULES__FIELDS_MAX + 1] = {0};
+    const struct rules__node *keys[RULES__FIELDS_MAX + 1] = {0};
+    const char *names[RULES__FIELDS_MAX];
+    struct text expected;
+    if (node->kind != RULES__MAPPING) {
+        snprintf(expected.bytes, sizeof(expected.bytes), "a mapping with keys from ");
+        size_t size = strlen(expected.bytes);
+        struct writer w = writer_open(expected.bytes + size, sizeof(expected.bytes) - size - 1);
+        size_t count = field_names(schema, names);
+        for (size_t i = 0; i < count; i++) {
+            writer_bytes(&w, i ? SLICE(", ") : SLICE(""));
+            writer_bytes(&w, slice_of_string(names[i]));
+        }
+        expected.bytes[size + writer_size(&w)] = 0;
+        rules__wrong(loader, schema->what, node, expected.bytes);
+        return false;
+    }
+    const struct rules__node *key = node->children.first;
+    for (size_t left = node->children.count; left >= 2; left -= 2, key = key->next->next) {
+        size_t at = find_field(loader, schema, key);
+        if (at < schema->count && values[at]) {
+            rules__problem(loader, key,
+                           "key \"%s\" again in %s, expected it once (it is on line %u)",
+                           schema->fields[at].name, schema->what, keys[at]->line);
+        } else if (at < schema->count) {
+            keys[at] = key;
+            values[at] = key->next;
+        }
+    }
+    load_fields(loader, schema, node, values, object);
+    return true;
+}
+
+/* ---- memory -------------------------------------------------------------------------------- */
+
+struct slice rules__keep(struct rules__loader *loader, struct slice text)
+{
+    struct slice copy = arena_copy(&loader->set->arena, text);
+    if (!copy.data) {
+        rules__no_memory(loader);
+        copy.size = 0;
+    }
+    return copy;
+}
+
+void *rules__allocate(struct rules__loader *loader, size_t count, size_t size)
+{
+    void *memory = arena_array(&loader->set->arena, count, size);
+    if (!memory)
+        rules__no_memory(loader);
+    return memory;
+}
+
+/* ---- numbers ------------------------------------------------------------------------------- */
+
+typedef bool parse_function(struct slice text, uint64_t *number);
+typedef void print_function(uint64_t number, struct writer *w);
+
+static bool load_number(struct rules__loader *loader, const struct rules__field *field,
+                        const struct rules__node *node, parse_function *parse,
+                        print_function *print, const char *what, uint64_t *number)
+{
+    char expected[160];
+    struct writer w = writer_open(expected, sizeof(expected) - 1);
+    writer_bytes(&w, slice_of_string(what));
+    writer_bytes(&w, SLICE(" from "));
+    print(field->minimum, &w);
+    writer_bytes(&w, SLICE(" to "));
+    print(field->maximum, &w);
+    expected[writer_size(&w)] = 0;
+    if (!rules__scalar(loader, field->name, node, expected))
+        return false;
+    if (parse(node->text, number) && *number >= field->minimum && *number <= field->maximum)
+        return true;
+    rules__wrong(loader, field->name, node, expected);
+    return false;
+}
+
+static void print_number(uint64_t number, struct writer *w)
+{
+    writer_decimal(w, number);
+}
+
+static void store_uint64(void *object, const struct rules__field *field, uint64_t number)
+{
+    memcpy((uint8_t *)object + field->offset, &number, sizeof(number));
+}
+
+void rules__load_uint64(struct rules__loader *loader, const struct rules__field *field,
+                        const struct rules__node *node, void *object)
+{
+    uint64_t number;
+    if (load_number(loader, field, node, slice_to_uint64, print_number, "a whole number", &number))
+        store_uint64(object, field, number);
+}
+
+void rules__load_uint32(struct rules__loader *loader, const struct rules__field *field,
+                        const struct rules__node *node, void *object)
+{
+    uint64_t number;
+    if (load_number(loader, field, node, slice_to_uint64, print_number, "a whole number",
+                    &number)) {
+        uint32_t narrow = (uint32_t)number; /* the schema's maximum fits */
+        memcpy((uint8_t *)object + field->offset, &narrow, sizeof(narrow));
+    }
+}
+
+void rules__load_size(struct rules__loader *loader, const struct rules__field *field,
+                      const struct rules__node *node, void *object)
+{
+    uint64_t number;
+    if (load_number(loader, field, node, rules__parse_size, rules__print_size,
+                    "bytes, or a number and KiB, MiB or GiB,", &number))
+        store_uint64(object, field, number);
+}
+
+void rules__load_duration(struct rules__loader *loader, const struct rules__field *field,
+                          const struct rules__node *node, void *object)
+{
+    uint64_t number;
+    const char *what = "a whole number and ms, s, m, h or d,";
+    /* The commonest slip, and one whose meaning would be a guess. */
+    if (node->kind == RULES__SCALAR && slice_to_uint64(node->text, &number)) {
+        rules__problem(loader, node,
+                       "%s is %s without a unit, expected one behind the number: ms, s, m, h or d",
+                       field->name, RULES__QUOTE(node->text));
+        return;
+    }
+    if (load_number(loader, field, node, rules_parse_duration, rules_print_duration, what, &number))
+        store_uint64(object, field, number);
+}

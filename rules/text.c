@@ -1,0 +1,99 @@
+#include "rules/loader.h"
+
+/* The length of the UTF-8 sequence at the cursor, 0 when it is none; its character. RFC 3629: no
+ * overlong forms, no surrogates, nothing above U+10FFFF. */
+static size_t decode(struct slice s, uint32_t *character)
+{
+    static const struct {
+        uint8_t mask, lead;
+        uint32_t least;
+    } forms[] = {{0x80, 0x00, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
+    for (size_t length = 1; length <= 4; length++) {
+        if ((s.data[0] & forms[length - 1].mask) != forms[length - 1].lead)
+            continue;
+        if (length > s.size)
+            return 0;
+        uint32_t c = s.data[0] & (uint8_t)~forms[length - 1].mask;
+        for (size_t i = 1; i < length; i++) {
+            if ((s.data[i] & 0xc0) != 0x80)
+                return 0;
+            c = c << 6 | (s.data[i] & 0x3f);
+        }
+        *character = c;
+        bool valid = c >= forms[length - 1].least && c <= 0x10ffff && (c < 0xd800 || c > 0xdfff);
+        return valid ? length : 0;
+    }
+    return 0;
+}
+
+/* YAML 1.1, section 5.1: the printable characters. */
+static bool is_allowed(uint32_t c)
+{
+    if (c < 0x20)
+        return c == '\t' || c == '\n' || c == '\r';
+    return c <= 0x7e || c == 0x85 || (c >= 0xa0 && c != 0xfffe && c != 0xffff);
+}
+
+bool rules__check_text(struct rules__loader *loader, struct slice text)
+{
+    size_t line = 1;
+    size_t column = 1;
+    uint8_t before = 0;
+    for (size_t at = 0; at < text.size;) {
+        uint32_t c = 0;
+        size_t length = decode(slice_from(text, at), &c);
+        if (length == 0) {
+            rules__report_at(loader->report, line, column,
+                             "byte 0x%02x is not UTF-8, expected a file in UTF-8", text.data[at]);
+            return false;
+        }
+        if (!is_allowed(c)) {
+            rules__report_at(loader->report, line, column,
+                             "control character U+%04X, expected text (in double quotes, YAML "
+                             "writes it as \\x%02X)",
+                             c, c & 0xff);
+            return false;
+        }
+        bool second_half = c == '\n' && before == '\r';
+        if (c == '\n' || c == '\r') {
+            line += second_half ? 0 : 1;
+            column = 1;
+        } else {
+            column++;
+        }
+        before = (uint8_t)c;
+        at += length;
+    }
+    return true;
+}
+
+char *rules__quote(struct slice text, char quoted[RULES__QUOTED_MAX])
+{
+    static const struct slice cut = {(const uint8_t *)"...", 3};
+    struct writer w = writer_open(quoted, RULES__QUOTED_MAX);
+    w.end -= 5; /* for the mark of a cut, the quote and the NUL */
+    writer_uint8(&w, '"');
+    size_t at = 0;
+    while (at < text.size) {
+        uint32_t c = 0;
+        size_t length = decode(slice_from(text, at), &c);
+        uint8_t *before = w.position;
+        if (c == '\n' || c == '\r' || c == '\t')
+            writer_bytes(&w, c == '\n' ? SLICE("\\n") : c == '\r' ? SLICE("\\r") : SLICE("\\t"));
+        else if (length == 0 || c < 0x20 || c == 0x7f || (c >= 0x80 && c < 0xa0))
+            writer_uint8(&w, '?');
+        else
+            writer_bytes(&w, slice_of(text.data + at, length));
+        if (w.error) {
+            w.position = before;
+            break;
+        }
+        at += length ? length : 1;
+    }
+    w.end += 5;
+    w.error = ERROR_NONE;
+    if (at < text.size)
+        writer_bytes(&w, cut);
+    writer_bytes(&w, SLICE("\"\0"));
+    return quoted;
+}

@@ -1,0 +1,278 @@
+#include <stdio.h>
+#include <yaml.h>
+
+#include "rules/loader.h"
+
+/* libyaml's own loader builds a document without a bound on its size, looks aliases up one by one
+ * and never expands them; this one reads events, and so has all three in hand. */
+
+struct open {
+    struct rules__node *node;
+    const struct rules__node **end; /* where the next child is linked */
+};
+
+struct builder {
+    struct rules__loader *loader;
+    struct rules__node *root;
+    struct open stack[RULES__DEPTH_MAX];
+    size_t depth;
+    struct rules__names anchors; /* to their index in targets */
+    const struct rules__node *targets[RULES__ANCHORS_MAX];
+    uint32_t target_count;
+    uint64_t weight; /* of all nodes so far, aliases expanded */
+    size_t documents;
+};
+
+static void report(const struct builder *b, const yaml_mark_t *mark, const char *text)
+{
+    rules__report_at(b->loader->report, mark->line + 1, mark->column + 1, "%s", text);
+}
+
+/* Links a node to the innermost open one. */
+static void attach(struct builder *b, struct rules__node *node)
+{
+    if (b->depth == 0) {
+        b->root = node;
+        return;
+    }
+    struct open *parent = &b->stack[b->depth - 1];
+    bool is_key = parent->node->kind == RULES__MAPPING && parent->node->children.count % 2 == 0;
+    *parent->end = node;
+    parent->end = &node->next;
+    parent->node->children.count++;
+    if (is_key && node->kind == RULES__SCALAR && node->plain &&
+        slice_equal(node->text, SLICE("<<"))) {
+        rules__problem(b->loader, node,
+                       "merge key \"<<\", expected the keys themselves (merge keys are not "
+                       "supported; aliases of whole values are)");
+        node->kind = RULES__BROKEN;
+    }
+}
+
+static struct rules__node *new_node(struct builder *b, const yaml_mark_t *mark,
+                                    enum rules__kind kind)
+{
+    struct rules__node *node = arena_allocate(&b->loader->scratch, sizeof(*node));
+    if (!node) {
+        rules__no_memory(b->loader);
+        return NULL;
+    }
+    node->line = (uint32_t)mark->line + 1; /* a file has at most RULES_FILE_MAX lines */
+    node->column = (uint32_t)mark->column + 1;
+    node->kind = kind;
+    node->weight = 1;
+    return node;
+}
+
+static bool count_weight(struct builder *b, const yaml_mark_t *mark, uint32_t weight)
+{
+    b->weight += weight;
+    if (b->weight <= RULES__NODES_MAX)
+        return true;
+    rules__report_at(b->loader->report, mark->line + 1, mark->column + 1,
+                     "more values than can be loaded, expected at most %u with aliases written out",
+                     RULES__NODES_MAX);
+    return false;
+}
+
+static void check_tag(struct builder *b, const yaml_event_t *event, const yaml_char_t *tag)
+{
+    if (!tag)
+        return;
+    rules__report_at(b->loader->report, event->start_mark.line + 1, event->start_mark.column + 1,
+                     "tag %s, expected a value without one",
+                     RULES__QUOTE(slice_of_string((const char *)tag)));
+}
+
+static bool add_anchor(struct builder *b, const yaml_event_t *event, const yaml_char_t *anchor,
+                       const struct rules__node *node)
+{
+    if (!anchor)
+        return true;
+    struct slice name = slice_of_string((const char *)anchor);
+    if (b->target_count == RULES__ANCHORS_MAX) {
+        rules__report_at(b->loader->report, event->start_mark.line + 1,
+                         event->start_mark.column + 1, "one anchor too many, expected at most %d",
+                         RULES__ANCHORS_MAX);
+        return false;
+    }
+    name = arena_copy(&b->loader->scratch, name);
+    if (!name.data || !rules__names_put(&b->anchors, &b->loader->scratch, name, b->target_count)) {
+        rules__no_memory(b->loader);
+        return false;
+    }
+    b->targets[b->target_count++] = node;
+    return true;
+}
+
+static bool on_scalar(struct builder *b, const yaml_event_t *event)
+{
+    struct rules__node *node = new_node(b, &event->start_mark, RULES__SCALAR);
+    if (!node || !count_weight(b, &event->start_mark, 1))
+        return false;
+    node->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+    node->text = arena_copy(&b->loader->scratch,
+                            slice_of(event->data.scalar.value, event->data.scalar.length));
+    if (!node->text.data) {
+        rules__no_memory(b->loader);
+        return false;
+    }
+    check_tag(b, event, event->data.scalar.tag);
+    attach(b, node);
+    return add_anchor(b, event, event->data.scalar.anchor, node);
+}
+
+static bool on_alias(struct builder *b, const yaml_event_t *event)
+{
+    struct slice name = slice_of_string((const char *)event->data.alias.anchor);
+    struct rules__node *node = new_node(b, &event->start_mark, RULES__BROKEN);
+    int64_t at = rules__names_find(&b->anchors, name);
+    if (!node)
+        return false;
+    if (at < 0) {
+        rules__report_at(
+            b->loader->report, node->line, node->column,
+            "alias of an unknown anchor %s, expected one that stands above it as &%.*s",
+            RULES__QUOTE(name), SLICE_ARGS(slice_of(name.data, name.size > 64 ? 64 : name.size)));
+    } else {
+        const struct rules__node *target = b->targets[at];
+        bool inside = false;
+        for (size_t i = 0; i < b->depth; i++)
+            inside = inside || b->stack[i].node == target;
+        if (inside) {
+            rules__report_at(b->loader->report, node->line, node->column,
+                             "alias of %s inside of what it names, expected a value that ends",
+                             RULES__QUOTE(name));
+        } else {
+            uint32_t line = node->line;
+            uint32_t column = node->column;
+            *node = *target;
+            node->next = NULL;
+            node->line = line;
+            node->column = column;
+        }
+    }
+    if (!count_weight(b, &event->start_mark, node->weight))
+        return false;
+    attach(b, node);
+    return true;
+}
+
+static bool on_start(struct builder *b, const yaml_event_t *event, enum rules__kind kind)
+{
+    bool is_list = kind == RULES__LIST;
+    if (b->depth == RULES__DEPTH_MAX) {
+        rules__report_at(b->loader->report, event->start_mark.line + 1,
+                         event->start_mark.column + 1,
+                         "lists and mappings inside one another too deep, expected at most %d",
+                         RULES__DEPTH_MAX);
+        return false;
+    }
+    struct rules__node *node = new_node(b, &event->start_mark, kind);
+    if (!node || !count_weight(b, &event->start_mark, 1))
+        return false;
+    check_tag(b, event, is_list ? event->data.sequence_start.tag : event->data.mapping_start.tag);
+    attach(b, node);
+    b->stack[b->depth++] = (struct open){node, &node->children.first};
+    return add_anchor(
+        b, event, is_list ? event->data.sequence_start.anchor : event->data.mapping_start.anchor,
+        node);
+}
+
+static bool on_end(struct builder *b)
+{
+    struct rules__node *node = b->stack[--b->depth].node;
+    const struct rules__node *child = node->children.first;
+    for (size_t i = 0; i < node->children.count; i++, child = child->next)
+        node->weight += child->weight; /* b->weight bounds it */
+    return true;
+}
+
+/* False when there is nothing to go on with. */
+static bool on_event(struct builder *b, const yaml_event_t *event)
+{
+    switch (event->type) {
+    case YAML_DOCUMENT_START_EVENT:
+        if (b->documents++ == 0)
+            return true;
+        report(b, &event->start_mark, "a second document, expected one in a file");
+        return false;
+    case YAML_SCALAR_EVENT:
+        return on_scalar(b, event);
+    case YAML_ALIAS_EVENT:
+        return on_alias(b, event);
+    case YAML_SEQUENCE_START_EVENT:
+        return on_start(b, event, RULES__LIST);
+    case YAML_MAPPING_START_EVENT:
+        return on_start(b, event, RULES__MAPPING);
+    case YAML_SEQUENCE_END_EVENT:
+    case YAML_MAPPING_END_EVENT:
+        return on_end(b);
+    case YAML_STREAM_START_EVENT:
+    case YAML_DOCUMENT_END_EVENT:
+        return true;
+    case YAML_STREAM_END_EVENT:
+    case YAML_NO_EVENT:
+        break;
+    }
+    return false;
+}
+
+/* libyaml says what it did not find; a person wants to know what to write. */
+static void report_syntax(const struct builder *b, const yaml_parser_t *parser)
+{
+    static const char did_not_find[] = "did not find expected ";
+    static const char could_not_find[] = "could not find expected ";
+    const char *problem = parser->problem ? parser->problem : "unreadable";
+    const char *context = parser->context ? parser->context : "";
+    const yaml_mark_t *mark = &parser->problem_mark;
+    size_t line = mark->line + 1;
+    size_t column = mark->column + 1;
+    const char *expected = NULL;
+    if (strncmp(problem, did_not_find, sizeof(did_not_find) - 1) == 0)
+        expected = problem + sizeof(did_not_find) - 1;
+    else if (strncmp(problem, could_not_find, sizeof(could_not_find) - 1) == 0)
+        expected = problem + sizeof(could_not_find) - 1;
+    if (expected)
+        rules__report_at(b->loader->report, line, column, "invalid YAML%s%s, expected %s",
+                         *context ? " " : "", context, expected);
+    else
+        rules__report_at(b->loader->report, line, column,
+                         "invalid YAML%s%s: %s, expected well-formed YAML", *context ? " " : "",
+                         context, problem);
+}
+
+static void read_events(struct builder *b, yaml_parser_t *parser)
+{
+    bool more = true;
+    while (more) {
+        yaml_event_t event;
+        if (!yaml_parser_parse(parser, &event)) {
+            if (parser->error == YAML_MEMORY_ERROR)
+                rules__no_memory(b->loader);
+            else
+                report_syntax(b, parser);
+            return;
+        }
+        more = on_event(b, &event);
+        yaml_event_delete(&event);
+    }
+}
+
+const struct rules__node *rules__tree(struct rules__loader *loader, struct slice text)
+{
+    yaml_parser_t parser;
+    struct builder *b = arena_allocate(&loader->scratch, sizeof(*b));
+    if (!b || !yaml_parser_initialize(&parser)) {
+        rules__no_memory(loader);
+        return NULL;
+    }
+    b->loader = loader;
+    b->anchors.seed = loader->set->seed;
+    yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&parser, text.data, text.size);
+    read_events(b, &parser);
+    yaml_parser_delete(&parser);
+    /* An unfinished tree would be reported for what it lacks. */
+    return b->depth == 0 ? b->root : NULL;
+}
