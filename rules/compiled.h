@@ -83,9 +83,11 @@ struct rules__condition {
 /* ---- key.c: who is counted ----------------------------------------------------------------- */
 
 struct rules__key_part {
+    /* Writes what a canonical value is counted as. False when the value has no such form. */
+    bool (*write)(const struct rules__key_part *part, uint64_t seed, const struct value *value,
+                  struct writer *w);
     uint32_t slot;
-    bool is_address; /* counted by the first bits of an address */
-    uint8_t ipv4_prefix;
+    uint8_t ipv4_prefix; /* for addresses: their first bits are counted */
     uint8_t ipv6_prefix;
 };
 

@@ -1,5 +1,91 @@
 #include "rules/loader.h"
 
+/* ---- what a value is counted as ------------------------------------------------------------- */
+
+/* Each part is a tag and as many bytes as the tag says, so that no two lists of values are written
+ * alike; a text is written as its hash. */
+#define PART_MAX 17
+
+static void write_hash(struct writer *w, struct hash128 hash)
+{
+    uint8_t *p = writer_reserve(w, sizeof(hash));
+    if (p)
+        memcpy(p, &hash, sizeof(hash));
+}
+
+static void write_number(struct writer *w, uint8_t tag, uint64_t number)
+{
+    writer_uint8(w, tag);
+    writer_uint32(w, (uint32_t)(number >> 32));
+    writer_uint32(w, (uint32_t)number);
+}
+
+static void write_address(struct writer *w, const struct rules__address *address)
+{
+    writer_bytes(w, slice_of(address->bytes, address->bytes[0] == 4 ? 5 : 17));
+}
+
+static bool write_whole(const struct rules__key_part *part, uint64_t seed,
+                        const struct value *value, struct writer *w)
+{
+    struct rules__address address;
+    (void)part;
+    switch (value->type) {
+    case VALUE_NULL:
+        return false;
+    case VALUE_BOOL:
+        writer_uint8(w, value->boolean ? 't' : 'f');
+        return true;
+    case VALUE_INT32:
+    case VALUE_INT64:
+        write_number(w, '-', (uint64_t)value->integer);
+        return true;
+    case VALUE_UINT32:
+    case VALUE_UINT64:
+        write_number(w, '+', value->natural);
+        return true;
+    case VALUE_IPV4:
+    case VALUE_IPV6:
+        rules__address_of(value, &address);
+        write_address(w, &address);
+        return true;
+    case VALUE_STRING:
+    case VALUE_BINARY:
+        writer_uint8(w, 's');
+        write_hash(w, hash128(value->bytes, seed));
+        return true;
+    }
+    return false;
+}
+
+static bool write_network(const struct rules__key_part *part, uint64_t seed,
+                          const struct value *value, struct writer *w)
+{
+    struct rules__address address;
+    (void)seed;
+    if (!rules__address_of(value, &address))
+        return false;
+    rules__address_mask(&address, address.bytes[0] == 4 ? part->ipv4_prefix : part->ipv6_prefix,
+                        false);
+    write_address(w, &address);
+    return true;
+}
+
+bool rules__subject(const struct rules_rule *rule, uint64_t seed, const struct value *values,
+                    struct hash128 *subject)
+{
+    uint8_t buffer[1 + RULES_MAX_KEY_PARTS * PART_MAX];
+    struct writer w = writer_open(buffer, sizeof(buffer));
+    writer_uint8(&w, 'S'); /* unlike a limit's identity */
+    for (size_t i = 0; i < rule->key_count; i++) {
+        const struct rules__key_part *part = &rule->key[i];
+        if (!part->write(part, seed, &values[part->slot], &w))
+            return false;
+    }
+    *subject = hash128(writer_slice(&w), seed);
+    return true;
+}
+
 /* ---- loading ------------------------------------------------------------------------------- */
 
 static const char key_expected[] =
@@ -32,7 +118,7 @@ static bool read_prefixes(struct rules__loader *loader, const struct rules__node
 {
     bool second;
     struct slice first = split(&rest, &second);
-    part->is_address = true;
+    part->write = write_network;
     part->ipv4_prefix = 32;
     if (!second && !parse_prefix(first, 33, 128, &part->ipv6_prefix)) {
         rules__wrong(loader, "key", node,
@@ -53,7 +139,7 @@ static bool read_prefixes(struct rules__loader *loader, const struct rules__node
 static void load_part(struct rules__loader *loader, struct rules_rule *rule,
                       struct rules__key_part *parts, const struct rules__node *node)
 {
-    struct rules__key_part part = {0};
+    struct rules__key_part part = {.write = write_whole};
     bool has_prefix;
     if (!rules__scalar(loader, "key", node, key_expected))
         return;
@@ -92,85 +178,4 @@ void rules__load_key(struct rules__loader *loader, struct rules_rule *rule,
         load_part(loader, rule, parts, item);
     }
     rule->key = parts;
-}
-
-/* ---- hashing ------------------------------------------------------------------------------- */
-
-/* Each part is a tag and as many bytes as the tag says, so that no two lists of values are written
- * alike; a text is written as its hash. */
-#define PART_MAX 17
-
-static void write_hash(struct writer *w, struct hash128 hash)
-{
-    uint8_t *p = writer_reserve(w, sizeof(hash));
-    if (p)
-        memcpy(p, &hash, sizeof(hash));
-}
-
-static void write_number(struct writer *w, uint8_t tag, uint64_t number)
-{
-    writer_uint8(w, tag);
-    writer_uint32(w, (uint32_t)(number >> 32));
-    writer_uint32(w, (uint32_t)number);
-}
-
-static void write_address(struct writer *w, const struct rules__address *address)
-{
-    writer_bytes(w, slice_of(address->bytes, address->bytes[0] == 4 ? 5 : 17));
-}
-
-static bool write_value(struct writer *w, uint64_t seed, const struct value *value)
-{
-    struct rules__address address;
-    switch (value->type) {
-    case VALUE_NULL:
-        return false;
-    case VALUE_BOOL:
-        writer_uint8(w, value->boolean ? 't' : 'f');
-        return true;
-    case VALUE_INT32:
-    case VALUE_INT64:
-        write_number(w, '-', (uint64_t)value->integer);
-        return true;
-    case VALUE_UINT32:
-    case VALUE_UINT64:
-        write_number(w, '+', value->natural);
-        return true;
-    case VALUE_IPV4:
-    case VALUE_IPV6:
-        rules__address_of(value, &address);
-        write_address(w, &address);
-        return true;
-    case VALUE_STRING:
-    case VALUE_BINARY:
-        writer_uint8(w, 's');
-        write_hash(w, hash128(value->bytes, seed));
-        return true;
-    }
-    return false;
-}
-
-bool rules__subject(const struct rules_rule *rule, uint64_t seed, const struct value *values,
-                    struct hash128 *subject)
-{
-    uint8_t buffer[1 + RULES_MAX_KEY_PARTS * PART_MAX];
-    struct writer w = writer_open(buffer, sizeof(buffer));
-    writer_uint8(&w, 'S'); /* unlike a limit's identity */
-    for (size_t i = 0; i < rule->key_count; i++) {
-        const struct rules__key_part *part = &rule->key[i];
-        const struct value *value = &values[part->slot];
-        struct rules__address address;
-        if (!part->is_address) {
-            if (!write_value(&w, seed, value))
-                return false;
-            continue;
-        }
-        if (!rules__address_of(value, &address))
-            return false;
-        rules__address_mask(&address, address.bytes[0] == 4 ? part->ipv4_prefix : part->ipv6_prefix,
-                            false);
-        write_address(&w, &address);
-    }
-    *subject = hash128(writer_slice(&w), seed);
-    return true;
 }

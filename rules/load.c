@@ -154,7 +154,7 @@ static void load_store_mode(struct rules__loader *loader, const struct rules__fi
 #define SETTING(member) offsetof(struct rules_settings, member)
 
 static const struct rules__field store_fields[] = {
-    {"mode", load_store_mode, "memory", true, 0, 0, 0},
+    {"mode", load_store_mode, "memory", false, 0, 0, 0},
     {"max_keys", rules__load_uint64, "a whole number, as in 1000000", false,
      SETTING(store_max_keys), 1, 1000000000},
     {"log_memory", rules__load_size, "a size, as in 64MiB", false, SETTING(store_log_memory), 0,

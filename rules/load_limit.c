@@ -52,7 +52,7 @@ static const struct rules__field limit_fields[] = {
 };
 static const struct rules__schema limit_schema = RULES__SCHEMA("a limit", limit_fields);
 
-/* What the keys mean together; window 0 is one that was missing or wrong. */
+/* What the keys mean together; a window of 0 was missing or wrong. */
 static void finish_limit(struct rules__loader *loader, struct draft *draft,
                          const struct rules__node *node)
 {
@@ -217,8 +217,8 @@ void rules__load_limits(struct rules__loader *loader, struct rules_rule *rule,
             break;
         }
         drafts[i].limit.algorithm = loader->algorithm;
-        if (rules__walk(loader, &limit_schema, item, &drafts[i]))
-            finish_limit(loader, &drafts[i], item);
+        rules__walk(loader, &limit_schema, item, &drafts[i]);
+        finish_limit(loader, &drafts[i], item);
         limits[i].limit = drafts[i].limit;
         limits[i].rule = rule;
         rule->limit_count = i + 1;

@@ -182,8 +182,8 @@ static void finish_stop(struct rules__loader *loader, const struct draft *draft)
                            useless[i].name);
 }
 
-static void finish_limit(struct rules__loader *loader, const struct draft *draft,
-                         const struct rules__node *node)
+static void require_key_and_limits(struct rules__loader *loader, const struct draft *draft,
+                                   const struct rules__node *node)
 {
     if (!draft->limits && !draft->key)
         rules__problem(loader, node,
@@ -195,11 +195,6 @@ static void finish_limit(struct rules__loader *loader, const struct draft *draft
         rules__problem(loader, node,
                        "a rule with limits and without key, expected the arguments that are "
                        "counted apart, as in key: [ src/64 ], or key: [] for one counter for all");
-    if (draft->key)
-        rules__load_key(loader, draft->rule, draft->key);
-    if (draft->limits)
-        rules__load_limits(loader, draft->rule, draft->limits);
-    loader->set->limit_count += draft->rule->limit_count;
 }
 
 static void load_rule(struct rules__loader *loader, struct rules_rule *rule,
@@ -209,16 +204,22 @@ static void load_rule(struct rules__loader *loader, struct rules_rule *rule,
     rule->line = node->line;
     rule->message = -1;
     rule->on_store_error = loader->on_store_error;
-    if (!rules__walk(loader, &rule_schema, node, &draft))
-        return;
+    bool all_known = rules__walk(loader, &rule_schema, node, &draft);
     if (rule->message < 0 && loader->default_message.size)
         rule->message = message_of(loader, node, loader->default_message);
     if (draft.match)
         rules__load_match(loader, rule, draft.match);
-    if (draft.action)
+    if (draft.action) {
         finish_stop(loader, &draft);
-    else
-        finish_limit(loader, &draft, node);
+        return;
+    }
+    if (all_known)
+        require_key_and_limits(loader, &draft, node);
+    if (draft.key)
+        rules__load_key(loader, rule, draft.key);
+    if (draft.limits)
+        rules__load_limits(loader, rule, draft.limits);
+    loader->set->limit_count += rule->limit_count;
 }
 
 void rules__load_rules(struct rules__loader *loader, const struct rules__field *field,

@@ -122,8 +122,9 @@ struct rules__schema {
     }
 
 /* Reads a mapping by its schema: each key that is there by its load, in the schema's order, so that
- * one may rely on those above it. Reports unknown, repeated and missing keys. False when node is no
- * mapping (reported). */
+ * one may rely on those above it. Reports unknown, repeated and missing keys, and a node that is no
+ * mapping. True when it is one all of whose keys are known: only then may a caller complain of an
+ * optional key that is missing, since it may be there misspelt. */
 bool rules__walk(struct rules__loader *loader, const struct rules__schema *schema,
                  const struct rules__node *node, void *object);
 

@@ -2,12 +2,13 @@
 
 int rules_slot(const struct rules_set *set, struct slice argument)
 {
-    return (int)rules__names_find(&set->index->slots, argument);
+    return argument.size > RULES_NAME_MAX ? -1
+                                          : (int)rules__names_find(&set->index->slots, argument);
 }
 
 int rules_message(const struct rules_set *set, struct slice name)
 {
-    return (int)rules__names_find(&set->index->messages, name);
+    return name.size > RULES_NAME_MAX ? -1 : (int)rules__names_find(&set->index->messages, name);
 }
 
 bool rules__index_build(struct rules_set *set)

@@ -197,12 +197,12 @@ struct target {
     uint32_t slot;
 };
 
+/* label: how messages call the operand. */
 static void add_condition(struct rules__loader *loader, const struct target *target,
-                          const struct operator* operator, const struct rules__node * operand)
+                          const struct operator* operator, const char * label,
+                          const struct rules__node *operand)
 {
     struct rules__condition *condition = &target->conditions[target->rule->condition_count++];
-    char label[RULES_NAME_MAX + 32];
-    snprintf(label, sizeof(label), "%s of %.*s", operator->name, SLICE_ARGS(target->argument));
     condition->slot = target->slot;
     condition->holds = operator->holds;
     operator->compile(loader, label, operand, condition);
@@ -226,13 +226,17 @@ static void load_operators(struct rules__loader *loader, const struct target *ta
                        SLICE_ARGS(target->argument));
     for (size_t left = node->children.count; left >= 2; left -= 2, key = key->next->next) {
         int word = rules__word(loader, label, key, words, COUNT(words));
+        char operand[RULES_NAME_MAX + 32];
         if (word >= 0 && seen[word])
             rules__problem(loader, key,
                            "operator %s again for %.*s, expected it once (it is on "
                            "line %u)",
                            words[word], SLICE_ARGS(target->argument), seen[word]->line);
-        else if (word >= 0)
-            add_condition(loader, target, &operators[word], key->next);
+        else if (word >= 0) {
+            snprintf(operand, sizeof(operand), "%s of %.*s", words[word],
+                     SLICE_ARGS(target->argument));
+            add_condition(loader, target, &operators[word], operand, key->next);
+        }
         if (word >= 0)
             seen[word] = key;
     }
@@ -275,7 +279,7 @@ static void load_argument(struct rules__loader *loader, struct target *target,
     else if (value->kind == RULES__LIST)
         rules__wrong(loader, label, value, "a value or a mapping, as in { in: [ ... ] }");
     else
-        add_condition(loader, target, &operators[0], value);
+        add_condition(loader, target, &operators[0], label, value);
 }
 
 void rules__load_match(struct rules__loader *loader, struct rules_rule *rule,

@@ -79,9 +79,9 @@ struct text {
     char bytes[RULES__PROBLEM_TEXT_MAX];
 };
 
-/* "one of a, b, c", and the nearest of them to what was written. */
-static const char *expect_words(struct slice written, const char *const *words, size_t count,
-                                struct text *out)
+/* "one of a, b, c", and the nearest of them to what was written: its index, or -1. */
+static int expect_words(struct slice written, const char *const *words, size_t count,
+                        struct text *out)
 {
     struct writer w = writer_open(out->bytes, sizeof(out->bytes) - 1);
     writer_bytes(&w, count > 1 ? SLICE("one of ") : SLICE(""));
@@ -96,7 +96,7 @@ static const char *expect_words(struct slice written, const char *const *words, 
         writer_bytes(&w, SLICE("\"?"));
     }
     out->bytes[writer_size(&w)] = 0;
-    return out->bytes;
+    return nearest;
 }
 
 int rules__word(struct rules__loader *loader, const char *name, const struct rules__node *node,
@@ -107,7 +107,8 @@ int rules__word(struct rules__loader *loader, const char *name, const struct rul
     for (size_t i = 0; i < count; i++)
         if (node->kind == RULES__SCALAR && slice_equal(written, slice_of_string(words[i])))
             return (int)i;
-    rules__wrong(loader, name, node, expect_words(written, words, count, &expected));
+    expect_words(written, words, count, &expected);
+    rules__wrong(loader, name, node, expected.bytes);
     return -1;
 }
 
@@ -141,77 +142,97 @@ static size_t field_names(const struct rules__schema *schema, const char *names[
     return count;
 }
 
-/* The row of a key; schema->count, reported, when there is none. */
-static size_t find_field(struct rules__loader *loader, const struct rules__schema *schema,
-                         const struct rules__node *key)
+/* A mapping's keys and values, at the index of their row. */
+struct found {
+    const struct rules__node *keys[RULES__FIELDS_MAX];
+    const struct rules__node *values[RULES__FIELDS_MAX];
+    bool misspelt[RULES__FIELDS_MAX]; /* so that what is missing is reported once */
+    bool all_known;
+};
+
+static void unknown_key(struct rules__loader *loader, const struct rules__schema *schema,
+                        const struct rules__node *key, struct found *found)
 {
     const char *names[RULES__FIELDS_MAX];
     struct text expected;
+    char label[64];
     size_t count = field_names(schema, names);
     if (key->kind == RULES__SCALAR) {
-        for (size_t i = 0; i < count; i++)
-            if (slice_equal(key->text, slice_of_string(names[i])))
-                return i;
+        int nearest = expect_words(key->text, names, count, &expected);
         rules__problem(loader, key, "unknown key %s in %s, expected %s", RULES__QUOTE(key->text),
-                       schema->what, expect_words(key->text, names, count, &expected));
+                       schema->what, expected.bytes);
+        if (nearest >= 0)
+            found->misspelt[nearest] = true;
     } else {
-        char label[64];
+        expect_words(SLICE(""), names, count, &expected);
         snprintf(label, sizeof(label), "a key of %s", schema->what);
-        rules__wrong(loader, label, key, expect_words(SLICE(""), names, count, &expected));
+        rules__wrong(loader, label, key, expected.bytes);
     }
-    return schema->count;
+}
+
+static void find_key(struct rules__loader *loader, const struct rules__schema *schema,
+                     const struct rules__node *key, struct found *found)
+{
+    size_t at = 0;
+    while (at < schema->count &&
+           !(key->kind == RULES__SCALAR &&
+             slice_equal(key->text, slice_of_string(schema->fields[at].name))))
+        at++;
+    if (at == schema->count) {
+        found->all_known = false;
+        unknown_key(loader, schema, key, found);
+    } else if (found->keys[at]) {
+        rules__problem(loader, key, "key \"%s\" again in %s, expected it once (it is on line %u)",
+                       schema->fields[at].name, schema->what, found->keys[at]->line);
+    } else {
+        found->keys[at] = key;
+        found->values[at] = key->next;
+    }
 }
 
 static void load_fields(struct rules__loader *loader, const struct rules__schema *schema,
-                        const struct rules__node *mapping, const struct rules__node *const *values,
-                        void *object)
+                        const struct rules__node *mapping, const struct found *found, void *object)
 {
     for (size_t i = 0; i < schema->count; i++) {
         const struct rules__field *field = &schema->fields[i];
-        if (!values[i] && field->required)
+        const struct rules__node *value = found->values[i];
+        if (!value && field->required && !found->misspelt[i])
             rules__problem(loader, mapping, "%s has no key \"%s\", expected %s", schema->what,
                            field->name, field->expected);
-        else if (values[i] && is_null(values[i]))
-            rules__wrong(loader, field->name, values[i], field->expected);
-        else if (values[i])
-            field->load(loader, field, values[i], object);
+        else if (value && is_null(value))
+            rules__wrong(loader, field->name, value, field->expected);
+        else if (value)
+            field->load(loader, field, value, object);
     }
+}
+
+static void wrong_mapping(struct rules__loader *loader, const struct rules__schema *schema,
+                          const struct rules__node *node)
+{
+    char expected[RULES__PROBLEM_TEXT_MAX];
+    struct writer w = writer_open(expected, sizeof(expected) - 1);
+    writer_bytes(&w, SLICE("a mapping with keys from "));
+    for (size_t i = 0; i < schema->count; i++) {
+        writer_bytes(&w, i ? SLICE(", ") : SLICE(""));
+        writer_bytes(&w, slice_of_string(schema->fields[i].name));
+    }
+    expected[writer_size(&w)] = 0;
+    rules__wrong(loader, schema->what, node, expected);
 }
 
 bool rules__walk(struct rules__loader *loader, const struct rules__schema *schema,
                  const struct rules__node *node, void *object)
 {
-    const struct rules__node *values[RULES__FIELDS_MAX + 1] = {0};
-    const struct rules__node *keys[RULES__FIELDS_MAX + 1] = {0};
-    const char *names[RULES__FIELDS_MAX];
-    struct text expected;
+    struct found found = {.all_known = true};
     if (node->kind != RULES__MAPPING) {
-        snprintf(expected.bytes, sizeof(expected.bytes), "a mapping with keys from ");
-        size_t size = strlen(expected.bytes);
-        struct writer w = writer_open(expected.bytes + size, sizeof(expected.bytes) - size - 1);
-        size_t count = field_names(schema, names);
-        for (size_t i = 0; i < count; i++) {
-            writer_bytes(&w, i ? SLICE(", ") : SLICE(""));
-            writer_bytes(&w, slice_of_string(names[i]));
-        }
-        expected.bytes[size + writer_size(&w)] = 0;
-        rules__wrong(loader, schema->what, node, expected.bytes);
+        wrong_mapping(loader, schema, node);
         return false;
     }
     const struct rules__node *key = node->children.first;
-    for (size_t left = node->children.count; left >= 2; left -= 2, key = key->next->next) {
-        size_t at = find_field(loader, schema, key);
-        if (at < schema->count && values[at]) {
-            rules__problem(loader, key,
-                           "key \"%s\" again in %s, expected it once (it is on line %u)",
-                           schema->fields[at].name, schema->what, keys[at]->line);
-        } else if (at < schema->count) {
-            keys[at] = key;
-            values[at] = key->next;
-        }
-    }
-    load_fields(loader, schema, node, values, object);
-    return true;
+    for (size_t left = node->children.count; left >= 2; left -= 2, key = key->next->next)
+        find_key(loader, schema, key, &found);
+    load_fields(loader, schema, node, &found, object);
+    return found.all_known;
 }
 
 /* ---- memory -------------------------------------------------------------------------------- */

@@ -21,6 +21,7 @@ struct builder {
     uint32_t target_count;
     uint64_t weight; /* of all nodes so far, aliases expanded */
     size_t documents;
+    bool failed; /* in the middle: what was read is not what the file says */
 };
 
 static void report(const struct builder *b, const yaml_mark_t *mark, const char *text)
@@ -218,31 +219,66 @@ static bool on_event(struct builder *b, const yaml_event_t *event)
     return false;
 }
 
+/* ---- what libyaml refuses ------------------------------------------------------------------ */
+
 /* libyaml says what it did not find; a person wants to know what to write. */
-static void report_syntax(const struct builder *b, const yaml_parser_t *parser)
+static const struct {
+    const char *problem; /* the beginning of libyaml's */
+    const char *expected;
+} hints[] = {
+    {"mapping values are not allowed", "quotes around a text that has \": \" in it, or "
+                                       "a key at its mapping's indentation"},
+    {"block sequence entries are not allowed", "each '-' at the start of a line"},
+    {"found a tab character", "spaces for indentation"},
+    {"found unexpected end of stream", "a closing quote"},
+    {"found incompatible YAML document", "%YAML 1.1 or none"},
+};
+
+/* The byte at a position that libyaml gives in characters. */
+static uint8_t byte_at(struct slice text, size_t characters)
 {
-    static const char did_not_find[] = "did not find expected ";
-    static const char could_not_find[] = "could not find expected ";
+    for (size_t i = 0; i < text.size; i++)
+        if ((text.data[i] & 0xc0) != 0x80 && characters-- == 0)
+            return text.data[i];
+    return 0;
+}
+
+static const char *expected_instead(const char *problem, uint8_t byte, char *buffer, size_t size)
+{
+    static const char *const not_found[] = {"did not find expected ", "could not find expected "};
+    for (size_t i = 0; i < sizeof(not_found) / sizeof(not_found[0]); i++)
+        if (strncmp(problem, not_found[i], strlen(not_found[i])) == 0)
+            return problem + strlen(not_found[i]);
+    for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++)
+        if (strncmp(problem, hints[i].problem, strlen(hints[i].problem)) == 0)
+            return hints[i].expected;
+    if (strncmp(problem, "found character that cannot start", 33) != 0)
+        return "well-formed YAML";
+    if (byte == '\t')
+        return "spaces for indentation, not a tab";
+    snprintf(buffer, size, "quotes around a text that starts with %c", byte);
+    return buffer;
+}
+
+static void report_syntax(const struct builder *b, const yaml_parser_t *parser, struct slice text)
+{
     const char *problem = parser->problem ? parser->problem : "unreadable";
     const char *context = parser->context ? parser->context : "";
     const yaml_mark_t *mark = &parser->problem_mark;
-    size_t line = mark->line + 1;
-    size_t column = mark->column + 1;
-    const char *expected = NULL;
-    if (strncmp(problem, did_not_find, sizeof(did_not_find) - 1) == 0)
-        expected = problem + sizeof(did_not_find) - 1;
-    else if (strncmp(problem, could_not_find, sizeof(could_not_find) - 1) == 0)
-        expected = problem + sizeof(could_not_find) - 1;
-    if (expected)
-        rules__report_at(b->loader->report, line, column, "invalid YAML%s%s, expected %s",
-                         *context ? " " : "", context, expected);
-    else
-        rules__report_at(b->loader->report, line, column,
-                         "invalid YAML%s%s: %s, expected well-formed YAML", *context ? " " : "",
-                         context, problem);
+    char begun[48] = "";
+    char buffer[64];
+    const char *expected =
+        expected_instead(problem, byte_at(text, mark->index), buffer, sizeof(buffer));
+    if (*context && parser->context_mark.line < mark->line)
+        snprintf(begun, sizeof(begun), " that starts on line %zu", parser->context_mark.line + 1);
+    /* What it did not find is what it expected: once is enough. */
+    bool once = strstr(problem, expected) != NULL;
+    rules__report_at(b->loader->report, mark->line + 1, mark->column + 1,
+                     "invalid YAML%s%s%s%s%s, expected %s", *context ? " " : "", context, begun,
+                     once ? "" : ": ", once ? "" : problem, expected);
 }
 
-static void read_events(struct builder *b, yaml_parser_t *parser)
+static void read_events(struct builder *b, yaml_parser_t *parser, struct slice text)
 {
     bool more = true;
     while (more) {
@@ -251,7 +287,8 @@ static void read_events(struct builder *b, yaml_parser_t *parser)
             if (parser->error == YAML_MEMORY_ERROR)
                 rules__no_memory(b->loader);
             else
-                report_syntax(b, parser);
+                report_syntax(b, parser, text);
+            b->failed = true;
             return;
         }
         more = on_event(b, &event);
@@ -271,8 +308,7 @@ const struct rules__node *rules__tree(struct rules__loader *loader, struct slice
     b->anchors.seed = loader->set->seed;
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&parser, text.data, text.size);
-    read_events(b, &parser);
+    read_events(b, &parser, text);
     yaml_parser_delete(&parser);
-    /* An unfinished tree would be reported for what it lacks. */
-    return b->depth == 0 ? b->root : NULL;
+    return b->failed || b->depth ? NULL : b->root;
 }
