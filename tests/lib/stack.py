@@ -1,0 +1,434 @@
+"""Starting and stopping real programs: sluice, HAProxy, a small HTTP API behind it.
+
+Used by the integration tests and by haproxy/demo. Standard library only. Nothing here sleeps and
+hopes: every wait is for a condition, has a bound, and says what it waited for.
+"""
+
+import collections
+import ctypes
+import http.client
+import http.server
+import os
+import pathlib
+import random
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+# The agent built with a sanitizer is slow, and so is a shared machine. No test asserts a time:
+# these only end a wait for what will never come.
+WAIT = 30.0
+
+
+class Failed(Exception):
+    """A program did not do what it was started for. The text is for people."""
+
+
+def wait_until(condition, what, timeout=WAIT, interval=0.01):
+    """Polls until condition() is true, and returns what it returned."""
+    deadline = time.monotonic() + timeout
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > deadline:
+            raise Failed(f"waited {timeout:g} s in vain for {what}")
+        time.sleep(interval)
+
+
+_ports_given = set()
+
+
+def free_port():
+    """A TCP port that nothing uses on IPv4 or IPv6, from below the range that the kernel gives to
+    outgoing connections, so that none of those takes it before the program that was told it."""
+    for _ in range(1000):
+        port = random.randrange(20000, 32000)
+        if port in _ports_given:
+            continue
+        try:
+            for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+                with socket.socket(family, socket.SOCK_STREAM) as probe:
+                    probe.bind((address, port))
+        except OSError as error:
+            if error.errno != 98:  # not "in use": the machine has no IPv6
+                _ports_given.add(port)
+                return port
+            continue
+        _ports_given.add(port)
+        return port
+    raise Failed("found no free port between 20000 and 32000")
+
+
+# ---- programs -----------------------------------------------------------------------------------
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent():
+    # Should this process be killed outright, its programs must not stay.
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class Program:
+    """One child process, its output in a file."""
+
+    def __init__(self, name, command, directory, environment=None):
+        self.name = name
+        self.command = [str(word) for word in command]
+        self.log_path = pathlib.Path(directory) / f"{name}.log"
+        with open(self.log_path, "ab") as output:
+            # A session of its own: Ctrl-C in the terminal reaches only us, and we stop it in order.
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, **(environment or {})},
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def running(self):
+        return self.process.poll() is None
+
+    def wait_for_log(self, pattern, what=None, count=1, timeout=WAIT):
+        """Until `count` lines of its output match; returns the matches."""
+        expression = re.compile(pattern, re.MULTILINE)
+
+        def found():
+            matches = list(expression.finditer(self.log()))
+            if len(matches) >= count:
+                return matches
+            if not self.running():
+                raise Failed(f"{self.name} ended with {self.process.returncode}:\n{self.log()}")
+            return None
+
+        try:
+            return wait_until(found, what or f"{pattern!r} in the output of {self.name}", timeout)
+        except Failed as error:
+            raise Failed(f"{error}\n--- output of {self.name}:\n{self.log()[-4000:]}") from None
+
+    def send_signal(self, number):
+        self.process.send_signal(number)
+
+    def wait(self, timeout=WAIT):
+        """Its exit status, once it has ended by itself."""
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"{self.name} is still running after {timeout:g} s") from None
+
+    def stop(self, number=signal.SIGTERM, timeout=WAIT):
+        """Asks it to end; kills it when it doesn't. Returns its exit status."""
+        if self.running():
+            self.send_signal(number)
+            try:
+                self.process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        return self.process.returncode
+
+    def kill(self):
+        if self.running():
+            self.process.kill()
+            self.process.wait()
+
+
+# ---- rendering the shipped configuration ---------------------------------------------------------
+
+
+def replace(text, *pairs):
+    """Each (old, new) must occur: a file that has changed shape fails here and not in silence."""
+    for old, new in pairs:
+        if old not in text:
+            raise Failed(f"{old!r} is not in the file any more")
+        text = text.replace(old, new)
+    return text
+
+
+def shipped(name):
+    return (ROOT / "haproxy" / name).read_text()
+
+
+# ---- sluice -------------------------------------------------------------------------------------
+
+
+class Agent(Program):
+    """`sluice serve` on a rule file given as text."""
+
+    def __init__(self, binary, rules, directory, name="sluice", arguments=()):
+        directory = pathlib.Path(directory)
+        self.rules_path = directory / f"{name}.yml"
+        self.rules_path.write_text(rules)
+        super().__init__(
+            name, [binary, "serve", "-c", self.rules_path, *arguments], directory
+        )
+
+    def wait_ready(self):
+        self.wait_for_log(r'msg="?ready"?', "the agent to be ready")
+        return self
+
+    def addresses(self):
+        """Where it listens, as `sluice ask` takes it, in the order of the log."""
+        return re.findall(r'msg="?listening"? .*?address="?([^" \n]+)', self.log())
+
+    def tcp_address(self):
+        return next(a for a in self.addresses() if a.startswith("tcp://"))
+
+    def reload(self, rules):
+        """Writes new rules and sends SIGHUP."""
+        self.rules_path.write_text(rules)
+        self.send_signal(signal.SIGHUP)
+
+
+# ---- HAProxy ------------------------------------------------------------------------------------
+
+
+def haproxy_version(binary):
+    """(3, 2) of "HAProxy version 3.2.26-1 ..."."""
+    try:
+        text = subprocess.run(
+            [str(binary), "-v"], capture_output=True, text=True, check=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise Failed(f"{binary} -v: {error}") from None
+    found = re.search(r"version (\d+)\.(\d+)", text)
+    if not found:
+        raise Failed(f"{binary} -v says nothing of a version: {text!r}")
+    return int(found[1]), int(found[2])
+
+
+def haproxy_file(version):
+    """Which of the shipped files is for this version."""
+    if version < (2, 6):
+        raise Failed(f"HAProxy {version[0]}.{version[1]} is too old, 2.6 is the first that is served")
+    return "haproxy.cfg" if version >= (3, 1) else "haproxy-2.6.cfg"
+
+
+class HAProxy(Program):
+    """A real HAProxy with the shipped configuration, other ports and paths put in.
+
+    servers: addresses of agents, as HAProxy writes them (unix@/PATH, 127.0.0.1:PORT).
+    config_edits, spoe_edits: more (old, new) pairs. extra: text appended to the configuration.
+    patient: timeouts so long that a slow machine can't turn an answer into an error.
+    """
+
+    def __init__(
+        self,
+        binary,
+        directory,
+        servers,
+        api_port=1,
+        config_edits=(),
+        spoe_edits=(),
+        extra="",
+        tcp_backend_port=None,
+        patient=True,
+        master=False,
+        name="haproxy",
+    ):
+        directory = pathlib.Path(directory)
+        self.version = haproxy_version(binary)
+        self.port = free_port()
+        self.proxied_port = free_port()
+        self.tcp_port = free_port()
+        self.stats_path = directory / f"{name}.stats"
+        self.config_path = directory / f"{name}.cfg"
+        self.spoe_path = directory / f"{name}-spoe.conf"
+        listed = "\n".join(f"    server sluice{i + 1} {s}" for i, s in enumerate(servers))
+
+        config = replace(
+            shipped(haproxy_file(self.version)),
+            ("    log /dev/log local0\n", "    log stdout format raw local0\n"
+             f"    stats socket {self.stats_path} mode 600 level admin expose-fd listeners\n"),
+            ("    user haproxy\n    group haproxy\n", ""),
+            # The second port believes what the client says of its own address, so that a test can
+            # come from anywhere.
+            ("    bind :80\n", f"    bind 127.0.0.1:{self.port}\n    bind [::1]:{self.port}\n"
+             f"    bind 127.0.0.1:{self.proxied_port} accept-proxy\n"),
+            ("127.0.0.1:8080", f"127.0.0.1:{api_port}"),
+            ("/etc/haproxy/spoe-sluice.conf", str(self.spoe_path)),
+            ("    server sluice1 unix@/run/sluice/spop.sock\n", listed + "\n"),
+            *config_edits,
+        )
+        spoe = replace(shipped("spoe-sluice.conf"), *spoe_edits)
+        if patient:
+            config = replace(config, ("timeout connect 20ms", "timeout connect 5s"))
+            spoe = replace(
+                spoe, ("timeout processing 50ms", "timeout processing 20s"),
+                ("timeout hello 50ms", "timeout hello 20s"))
+        self.config_path.write_text(config + extra)
+        self.spoe_path.write_text(spoe)
+        self.files = ["-f", self.config_path]
+        if tcp_backend_port:
+            tcp_path = directory / f"{name}-tcp.cfg"
+            tcp_path.write_text(replace(
+                shipped("tcp.cfg"),
+                ("bind :5432", f"bind 127.0.0.1:{self.tcp_port}"),
+                ("127.0.0.1:15432", f"127.0.0.1:{tcp_backend_port}"),
+                ("/etc/haproxy/spoe-sluice.conf", str(self.spoe_path)),
+            ))
+            self.files += ["-f", tcp_path]
+        self.binary = binary
+        self.check()
+        super().__init__(name, [binary, "-W" if master else "-db", *self.files], directory)
+
+    def check(self):
+        result = subprocess.run(
+            [str(self.binary), "-c", *map(str, self.files)], capture_output=True, text=True
+        )
+        said = result.stdout + result.stderr
+        if result.returncode != 0 or "WARNING" in said:
+            raise Failed(f"haproxy -c is not content with {self.config_path}:\n{said}")
+
+    def wait_ready(self, servers_up=None):
+        """Until it serves, and the agents' health checks have passed (or as many as wanted)."""
+
+        def ready():
+            if not self.running():
+                raise Failed(f"HAProxy ended with {self.process.returncode}:\n{self.log()}")
+            try:
+                states = self.server_states()
+            except OSError:
+                return False
+            wanted = len(states) if servers_up is None else servers_up
+            return sum(up for up in states.values()) == wanted
+
+        try:
+            wait_until(ready, "HAProxy to see its agents up")
+        except Failed as error:
+            raise Failed(f"{error}\n{self.log()[-4000:]}") from None
+        return self
+
+    def ask_stats(self, text):
+        """An answer of the stats socket."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(WAIT)
+            client.connect(str(self.stats_path))
+            client.sendall(text.encode() + b"\n")
+            answer = b""
+            while True:
+                data = client.recv(1 << 16)
+                if not data:
+                    return answer.decode()
+                answer += data
+
+    def server_states(self):
+        """{"sluice1": True} for the agents: up, by a check that passed."""
+        rows = self.ask_stats("show stat").splitlines()
+        columns = rows[0].lstrip("# ").split(",")
+        states = {}
+        for row in rows[1:]:
+            if not row:
+                continue
+            cells = dict(zip(columns, row.split(",")))
+            if cells["pxname"] == "sluice" and cells["svname"].startswith("sluice"):
+                states[cells["svname"]] = (
+                    cells["status"] == "UP" and cells["check_status"].endswith("OK")
+                )
+        return states
+
+    def request(self, path="/api/orders", method="GET", **options):
+        return request(self.port, path, method, **options)
+
+
+# ---- HTTP ---------------------------------------------------------------------------------------
+
+Answer = collections.namedtuple("Answer", "status headers body")
+
+
+class _ProxiedConnection(http.client.HTTPConnection):
+    """Says, with the PROXY protocol, that it comes from another address."""
+
+    claimed = None
+
+    def connect(self):
+        super().connect()
+        family = "TCP6" if ":" in self.claimed else "TCP4"
+        to = "::1" if ":" in self.claimed else "127.0.0.1"
+        self.sock.sendall(f"PROXY {family} {self.claimed} {to} 40000 80\r\n".encode())
+
+
+def request(port, path, method="GET", headers=None, source=None, claimed=None, host="127.0.0.1",
+            timeout=WAIT):
+    """One request on a connection of its own. source: the address to come from; claimed: the
+    address to claim, on a port with accept-proxy. Header names in lower case."""
+    kind = _ProxiedConnection if claimed else http.client.HTTPConnection
+    connection = kind(
+        host, port, timeout=timeout, source_address=(source, 0) if source else None
+    )
+    if claimed:
+        connection.claimed = claimed
+    try:
+        connection.request(method, path, headers={"Connection": "close", **(headers or {})})
+        response = connection.getresponse()
+        body = response.read().decode(errors="replace")
+        return Answer(
+            response.status, {n.lower(): v for n, v in response.getheaders()}, body
+        )
+    finally:
+        connection.close()
+
+
+class Api:
+    """A tiny HTTP API in threads of this process; answers every request with 200 and JSON."""
+
+    def __init__(self):
+        api = self
+        self.lock = threading.Lock()
+        self.requests = []  # (method, path) of all that came through
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self):
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                with api.lock:
+                    api.requests.append((self.command, self.path))
+                body = b'{"served":"%s"}\n' % self.path.encode()
+                head = (
+                    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                    f"Content-Length: {len(body)}\r\n\r\n"
+                )
+                self.wfile.write(head.encode() + body)
+
+            do_GET = do_POST = do_PUT = do_DELETE = answer
+
+            def log_message(self, *_):
+                pass
+
+        class Server(http.server.ThreadingHTTPServer):
+            request_queue_size = 1024
+            daemon_threads = True
+
+            def handle_error(self, *_):
+                pass  # a proxy that goes away mid-request is not news
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
+        self.thread.start()
+
+    def count(self):
+        with self.lock:
+            return len(self.requests)
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join(WAIT)
