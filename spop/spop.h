@@ -5,6 +5,8 @@
  * A pure library: no I/O, no allocation, no clock. Decoding yields slices that point into the
  * caller's buffer and live as long as it does. Encoding goes through base's writer: what does not
  * fit leaves writer.error set. Functions are thread-safe on distinct objects.
+ *
+ * The few functions defined in this header are those that run for every argument of every message.
  */
 #pragma once
 
@@ -14,19 +16,34 @@
 
 #define SPOP_VARINT_MAX 10 /* bytes that UINT64_MAX takes */
 
+#define SPOP_VARINT_ONE_BYTE 240 /* numbers below it take one byte, which is the number itself */
+
 /* HAProxy's "Peers" variable-length integers. Every number has exactly one encoding; reading one
  * that is longer than 10 bytes or above 2^64-1 fails the cursor with ERROR_MALFORMED. */
 size_t spop_varint_size(uint64_t number);
 void spop_write_varint(struct writer *w, uint64_t number);
-uint64_t spop_read_varint(struct cursor *c);
+
+uint64_t spop__read_long_varint(struct cursor *c);
+
+static inline uint64_t spop_read_varint(struct cursor *c)
+{
+    if (cursor_left(c) > 0 && *c->position < SPOP_VARINT_ONE_BYTE)
+        return *c->position++;
+    return spop__read_long_varint(c);
+}
 
 /* A string: its length as a varint, then its bytes (any bytes). */
 void spop_write_string(struct writer *w, struct slice s);
-struct slice spop_read_string(struct cursor *c);
 
-/* A typed value. Reading fails the cursor with ERROR_MALFORMED for an unknown type and ERROR_RANGE
- * for a 32-bit integer that doesn't fit 32 bits. Negative integers are sign-extended to 64 bits on
- * the wire, as HAProxy does. */
+static inline struct slice spop_read_string(struct cursor *c)
+{
+    uint64_t size = spop_read_varint(c);
+    return cursor_bytes(c, size);
+}
+
+/* A typed value. Negative integers are sign-extended to 64 bits on the wire, as HAProxy does. Both
+ * ways an unknown type is ERROR_MALFORMED, and a 32-bit integer that doesn't fit 32 bits
+ * ERROR_RANGE. What could not be read is VALUE_NULL. */
 void spop_write_value(struct writer *w, const struct value *value);
 struct value spop_read_value(struct cursor *c);
 
@@ -92,7 +109,8 @@ struct spop_frame {
 int64_t spop_frame_decode(struct slice input, uint32_t max_frame_size, struct spop_frame *frame);
 
 /* Starts a frame, length included; the payload is then written through w, and spop_frame_end fills
- * the length in. Nesting is not possible. Returns where the frame starts, for spop_frame_end. */
+ * the length in. Nesting is not possible. Returns where the frame starts, for spop_frame_end; NULL
+ * where its header doesn't fit. w must come without an error: spop_frame_end would clear it. */
 uint8_t *spop_frame_begin(struct writer *w, enum spop_frame_type type, uint32_t flags,
                           uint64_t stream_id, uint64_t frame_id);
 
@@ -110,7 +128,7 @@ enum spop_capability {
 };
 
 struct spop_haproxy_hello {
-    bool version_2;          /* "2.x" is among the supported versions */
+    bool version_2;          /* "2.x" is among the supported versions; not looked at in writing */
     uint32_t max_frame_size; /* as announced, >= SPOP_FRAME_SIZE_MIN */
     unsigned capabilities;   /* of enum spop_capability; unknown words are ignored */
     bool healthcheck;
@@ -118,19 +136,21 @@ struct spop_haproxy_hello {
 };
 
 struct spop_agent_hello {
-    struct slice version;
-    uint32_t max_frame_size;
+    struct slice version;    /* "2.x" */
+    uint32_t max_frame_size; /* >= SPOP_FRAME_SIZE_MIN; whether we can do it is for the caller */
     unsigned capabilities;
 };
 
-/* SPOP_NORMAL, or the code to disconnect with: SPOP_NO_VERSION, SPOP_NO_FRAME_SIZE,
- * SPOP_NO_CAPABILITIES where a mandatory item is absent, SPOP_BAD_VERSION, SPOP_BAD_FRAME_SIZE,
- * SPOP_INVALID for a wrong type, a key sent twice or bytes that don't parse. Unknown keys are
- * skipped. */
+/* SPOP_NORMAL, or the code to disconnect with, the first of these that applies: SPOP_INVALID for
+ * bytes that don't parse, or a known key of a wrong type or sent twice; SPOP_NO_VERSION,
+ * SPOP_BAD_VERSION (no well-formed "2.x" in it); SPOP_NO_FRAME_SIZE, SPOP_BAD_FRAME_SIZE (below
+ * SPOP_FRAME_SIZE_MIN); SPOP_NO_CAPABILITIES. Unknown keys are skipped. Unless it is SPOP_NORMAL,
+ * *hello holds no more than what came before the fault. */
 enum spop_status spop_read_haproxy_hello(struct slice payload, struct spop_haproxy_hello *hello);
 enum spop_status spop_read_agent_hello(struct slice payload, struct spop_agent_hello *hello);
 
-/* Whole frames. False (and nothing written) when they don't fit. The versions are "2.0". */
+/* Whole frames. False (and nothing written) when they don't fit, a HAPROXY-HELLO also when it is
+ * over the max_frame_size that it announces. The versions are "2.0". */
 bool spop_write_haproxy_hello(struct writer *w, const struct spop_haproxy_hello *hello);
 bool spop_write_agent_hello(struct writer *w, uint32_t max_frame_size, unsigned capabilities);
 
@@ -141,6 +161,8 @@ struct spop_disconnect {
     struct slice message;
 };
 
+/* SPOP_NORMAL, or SPOP_INVALID where an item is absent, of a wrong type, or sent twice, or where
+ * the bytes don't parse. */
 enum spop_status spop_read_disconnect(struct slice payload, struct spop_disconnect *disconnect);
 
 /* A whole frame of either DISCONNECT type, with the code's text. False when it doesn't fit. */
@@ -159,11 +181,13 @@ struct spop_argument {
 };
 
 /* Reading a NOTIFY's payload, opened with cursor_open:
+ *     struct spop_message message = {0};
  *     while (spop_next_message(&c, &message))
  *         while (spop_next_argument(&c, &message, &argument))
  *             ...
  *     if (c.error) it was malformed
- * Arguments that the caller didn't read are skipped by the next spop_next_message. */
+ * Arguments that the caller didn't read are skipped by the next spop_next_message, hence the {0}
+ * before the first. Both return false at the end and at the first error. */
 bool spop_next_message(struct cursor *c, struct spop_message *message);
 bool spop_next_argument(struct cursor *c, struct spop_message *message,
                         struct spop_argument *argument);
@@ -217,7 +241,7 @@ enum spop_role {
 enum spop_event_type {
     SPOP_EVENT_MORE,        /* no whole frame is left in the input: come back with more bytes */
     SPOP_EVENT_HELLO,       /* the handshake is done */
-    SPOP_EVENT_HEALTHCHECK, /* a health check was answered: flush, then close (agent) */
+    SPOP_EVENT_HEALTHCHECK, /* agent: a health check was answered: flush, then close */
     SPOP_EVENT_NOTIFY,      /* agent: answer frame.stream_id, frame.frame_id with an ACK */
     SPOP_EVENT_ACK,         /* client */
     SPOP_EVENT_CLOSE,       /* flush, then close: the peer said goodbye or broke the protocol */
@@ -225,7 +249,7 @@ enum spop_event_type {
 
 struct spop_event {
     enum spop_event_type type;
-    size_t consumed;         /* bytes of input this event used up; drop them before the next call */
+    size_t consumed; /* bytes of input used up; drop them before the next call, MORE's too */
     struct spop_frame frame; /* NOTIFY, ACK */
     uint32_t status;         /* CLOSE: the code sent or received; SPOP_NORMAL for a plain goodbye */
     bool by_peer;            /* CLOSE: the peer disconnected; false when we refused what it sent */
@@ -248,19 +272,27 @@ struct spop_session {
     uint8_t engine_id_size;
 };
 
-/* max_frame_size is the most this side accepts, at least SPOP_FRAME_SIZE_MIN. */
+/* max_frame_size is the most this side accepts, at least SPOP_FRAME_SIZE_MIN. SPOP_FRAGMENTATION is
+ * dropped from the capabilities: fragments are refused here. A client writes its HAPROXY-HELLO
+ * itself, with the same numbers. */
 void spop_session_open(struct spop_session *s, enum spop_role role, uint32_t max_frame_size,
                        unsigned capabilities);
 
 /* Takes the next frame of input, whole or not, and says what it means. The protocol's own answers
  * go to output, which needs SPOP_FRAME_SIZE_MIN + SPOP_LENGTH_SIZE bytes of room to be sure of
- * them; an AGENT-HELLO or DISCONNECT that doesn't fit is not sent.
+ * them: a DISCONNECT that doesn't fit is not sent, and an AGENT-HELLO that doesn't ends the session
+ * with SPOP_RESOURCES.
  *
  * What is refused, and with which code: frames over the negotiated size (TOO_BIG); without FIN or
  * of type UNSET (FRAGMENTED); a header or payload that doesn't parse, a frame of the peer's that
- * makes no sense in this state, a HELLO or DISCONNECT with stream or frame id (INVALID). Frames of
- * unknown type are skipped, as SPOE.txt 3.2.2 allows. The payload of a NOTIFY or ACK is the
- * caller's to read; spop_session_refuse answers one that turns out malformed. */
+ * makes no sense in this state, anything but a HELLO as the first, a HELLO or DISCONNECT with
+ * stream or frame id (INVALID); a HELLO that can't be agreed with, see spop_read_haproxy_hello.
+ * Once the handshake is done, frames of unknown type are skipped, as SPOE.txt 3.2.2 allows. The
+ * payload of a NOTIFY or ACK is the caller's to read; spop_session_refuse answers one that turns
+ * out malformed.
+ *
+ * A closed session consumes all input and says SPOP_EVENT_MORE, so that a caller can go on reading
+ * until the peer has closed too. */
 struct spop_event spop_session_next(struct spop_session *s, struct slice input,
                                     struct writer *output);
 

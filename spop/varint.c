@@ -1,0 +1,51 @@
+#include "spop/spop.h"
+
+/* Source: HAProxy's doc/SPOE.txt 3.1. The first byte carries 4 bits beside its mark, 0xf0; each
+ * later one 7 bits, and 0x80 says that another follows. What a byte carries is added with its mark
+ * still in it, so that no number has two encodings: [0xf0 0x00] is 240, not 0. */
+
+size_t spop_varint_size(uint64_t number)
+{
+    if (number < SPOP_VARINT_ONE_BYTE)
+        return 1;
+    size_t size = 2;
+    for (number = (number - SPOP_VARINT_ONE_BYTE) >> 4; number >= 128; size++)
+        number = (number - 128) >> 7;
+    return size;
+}
+
+void spop_write_varint(struct writer *w, uint64_t number)
+{
+    uint8_t *p = writer_reserve(w, spop_varint_size(number));
+    if (!p)
+        return;
+    if (number < SPOP_VARINT_ONE_BYTE) {
+        *p = (uint8_t)number;
+        return;
+    }
+    *p++ = (uint8_t)(number | 0xf0);
+    for (number = (number - SPOP_VARINT_ONE_BYTE) >> 4; number >= 128; number = (number - 128) >> 7)
+        *p++ = (uint8_t)(number | 0x80);
+    *p = (uint8_t)number;
+}
+
+uint64_t spop__read_long_varint(struct cursor *c)
+{
+    uint64_t number = cursor_uint8(c);
+    if (number < SPOP_VARINT_ONE_BYTE)
+        return number;
+    /* The tenth byte is shifted by 60: there only 4 more bits are left, and none after it. */
+    for (unsigned shift = 4; shift <= 60; shift += 7) {
+        uint64_t byte = cursor_uint8(c);
+        uint64_t part = byte << shift;
+        if (part >> shift != byte || number > UINT64_MAX - part) {
+            cursor_fail(c, ERROR_MALFORMED);
+            return 0;
+        }
+        number += part;
+        if (byte < 128)
+            return c->error ? 0 : number;
+    }
+    cursor_fail(c, ERROR_MALFORMED);
+    return 0;
+}
