@@ -94,7 +94,7 @@ START_TEST(truncated_frames)
         size_t header = whole.size - frame.payload.size;
         for (size_t size = 4; size < whole.size; size++) {
             struct slice cut = wire_copy(slice_of(whole.data, size));
-            writer_put_uint32((uint8_t *)(uintptr_t)cut.data, (uint32_t)size - 4);
+            writer_put_uint32((uint8_t *)cut.data, (uint32_t)size - 4);
             int64_t used = spop_frame_decode(cut, WIRE_FRAME_SIZE, &frame);
             ck_assert_int_eq(used, size < header ? -SPOP_INVALID : (int64_t)size);
             if (used > 0)

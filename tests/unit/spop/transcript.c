@@ -1,7 +1,6 @@
 #include "transcript.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,17 +14,18 @@ uint64_t transcript_random(uint64_t *state)
     return *state * UINT64_C(0x2545f4914f6cdd1d);
 }
 
-static void add(struct writer *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void add(struct writer *text, const char *format, ...)
+static void add_line(struct writer *text, const char *line, int size)
 {
-    char line[256];
-    va_list arguments;
-    va_start(arguments, format);
-    int size = vsnprintf(line, sizeof(line), format, arguments);
-    va_end(arguments);
-    require(size >= 0 && (size_t)size < sizeof(line));
+    require(size >= 0 && size < 256);
     writer_bytes(text, slice_of(line, (size_t)size));
 }
+
+/* A format and what it takes. */
+#define add(text, ...)                                                                             \
+    do {                                                                                           \
+        char line[256];                                                                            \
+        add_line((text), line, snprintf(line, sizeof(line), __VA_ARGS__));                         \
+    } while (0)
 
 static void add_bytes(struct writer *text, struct slice bytes)
 {
@@ -67,7 +67,7 @@ bool transcript_actions(struct slice payload, struct writer *text)
     struct cursor c = cursor_open(payload);
     struct spop_action action;
     while (spop_next_action(&c, &action)) {
-        add(text, action.type == SPOP_SET_VAR ? " set %s." : " unset %s.", scopes[action.scope]);
+        add(text, " %s %s.", action.type == SPOP_SET_VAR ? "set" : "unset", scopes[action.scope]);
         add_bytes(text, action.name);
         if (action.type == SPOP_SET_VAR)
             add_value(text, &action.value);
@@ -132,7 +132,7 @@ static void add_event(struct writer *text, struct spop_session *s, const struct 
         break;
     }
     if (event->type == SPOP_EVENT_NOTIFY || event->type == SPOP_EVENT_ACK)
-        add(text, well_formed ? "; " : " malformed; ");
+        add(text, "%s; ", well_formed ? "" : " malformed");
     if (!well_formed)
         spop_session_refuse(s, SPOP_INVALID, answers);
 }
@@ -162,6 +162,7 @@ void transcript_write(enum spop_role role, uint32_t max_frame_size, struct slice
                       struct transcript_pieces pieces, struct writer *text)
 {
     struct spop_session s;
+    require(pieces.size > 0 || pieces.random == 0);
     spop_session_open(&s, role, max_frame_size, SPOP_PIPELINING);
     size_t begin = 0; /* what the session has not used yet is stream[begin, end) */
     size_t end = 0;

@@ -11,17 +11,17 @@ _Noreturn void wire_failed(const char *condition, const char *file, int line)
 
 struct slice wire_copy(struct slice bytes)
 {
-    /* malloc(0) is a pointer that may not be read either. */
+    if (bytes.size == 0)
+        return slice_of(NULL, 0);
     uint8_t *copy = malloc(bytes.size);
-    require(copy || bytes.size == 0);
-    if (bytes.size)
-        memcpy(copy, bytes.data, bytes.size);
+    require(copy);
+    memcpy(copy, bytes.data, bytes.size);
     return slice_of(copy, bytes.size);
 }
 
 void wire_free(struct slice bytes)
 {
-    free((void *)(uintptr_t)bytes.data);
+    free((void *)bytes.data);
 }
 
 static uint8_t hex_digit(char digit)
