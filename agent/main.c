@@ -1,7 +1,43 @@
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-int main(void)
+#include "agent/command.h"
+
+static const struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"serve", command_serve, "answer HAProxy by the rules of a file"},
+    {"validate", command_validate, "check a rule file and say all that is wrong with it"},
+    {"ask", command_ask, "ask a running agent as HAProxy would, and print its answer"},
+    {"version", command_version, "print the version"},
+};
+
+static void print_help(FILE *stream)
 {
-    puts("sluice " SLUICE_VERSION);
-    return 0;
+    fprintf(stream, "sluice limits request rates for HAProxy, over SPOP.\n\n"
+                    "usage: sluice COMMAND [ARGUMENT...]\n\ncommands:\n");
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        fprintf(stream, "  %-10s %s\n", commands[i].name, commands[i].help);
+    fprintf(stream, "\n'sluice COMMAND --help' says more of one.\n");
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        print_help(stdout);
+        return EXIT_SUCCESS;
+    }
+    if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
+        name = "version";
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    if (*name)
+        fprintf(stderr, "sluice: no command '%s'\n\n", name);
+    print_help(stderr);
+    return EXIT_USAGE;
 }

@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -325,6 +325,24 @@ struct hash128 hash128(struct slice s, uint64_t seed);
 static inline bool hash128_equal(struct hash128 a, struct hash128 b)
 {
     return a.low == b.low && a.high == b.high;
+}
+
+/* ---- counters ------------------------------------------------------------------------------ */
+
+/* A number with one writing thread and any number of readers: no locked instruction is needed. */
+struct counter {
+    _Atomic uint64_t number;
+};
+
+static inline void counter_add(struct counter *counter, uint64_t more)
+{
+    uint64_t now = atomic_load_explicit(&counter->number, memory_order_relaxed);
+    atomic_store_explicit(&counter->number, now + more, memory_order_relaxed);
+}
+
+static inline uint64_t counter_read(const struct counter *counter)
+{
+    return atomic_load_explicit(&counter->number, memory_order_relaxed);
 }
 
 /* ---- log ----------------------------------------------------------------------------------- */

@@ -1,5 +1,4 @@
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>

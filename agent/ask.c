@@ -1,0 +1,353 @@
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent/command.h"
+#include "agent/socket.h"
+#include "base/base.h"
+#include "spop/spop.h"
+
+#define ASK_FRAME_MAX  16380 /* what HAProxy announces by default */
+#define ASK_ARGUMENTS  255   /* a message's count of them is one byte */
+#define ASK_TIMEOUT_MS 5000
+
+struct conversation {
+    int fd;
+    struct spop_session session;
+    uint8_t input[SPOP_LENGTH_SIZE + ASK_FRAME_MAX];
+    size_t input_size;
+};
+
+static void print_help(FILE *stream)
+{
+    fprintf(
+        stream,
+        "usage: sluice ask ADDRESS [--message NAME] [NAME=VALUE...]\n\n"
+        "Connects to an agent as HAProxy does, sends one message with these arguments, and\n"
+        "prints the variables of the answer, one NAME=VALUE a line.\n\n"
+        "  ADDRESS         tcp://HOST:PORT, unix:///PATH or unix://@NAME\n"
+        "  -m, --message NAME  the SPOE message's name (default: sluice-request)\n"
+        "  -t, --timeout MS    how long the agent may take (default: %d)\n"
+        "  -h, --help          this text\n\n"
+        "A value's type is inferred: an address, an integer, true or false, else a string; or\n"
+        "is given, as in src:ipv4=192.0.2.1. Types: null, bool, int32, uint32, int64, uint64,\n"
+        "ipv4, ipv6, string, binary (as hex digits).\n\n"
+        "exit status: 0 when the agent answered, 1 when it didn't, 2 for a wrong command line\n",
+        ASK_TIMEOUT_MS);
+}
+
+/* ---- arguments ----------------------------------------------------------------------------- */
+
+static bool parse_bool(struct slice text, struct value *value)
+{
+    value->type = VALUE_BOOL;
+    value->boolean = slice_equal(text, SLICE("true"));
+    return value->boolean || slice_equal(text, SLICE("false"));
+}
+
+static bool parse_signed(struct slice text, struct value *value)
+{
+    value->type = VALUE_INT64;
+    return slice_to_int64(text, &value->integer);
+}
+
+static bool parse_int32(struct slice text, struct value *value)
+{
+    bool parsed =
+        parse_signed(text, value) && value->integer >= INT32_MIN && value->integer <= INT32_MAX;
+    value->type = VALUE_INT32;
+    return parsed;
+}
+
+static bool parse_unsigned(struct slice text, struct value *value)
+{
+    value->type = VALUE_UINT64;
+    return slice_to_uint64(text, &value->natural);
+}
+
+static bool parse_uint32(struct slice text, struct value *value)
+{
+    bool parsed = parse_unsigned(text, value) && value->natural <= UINT32_MAX;
+    value->type = VALUE_UINT32;
+    return parsed;
+}
+
+static bool parse_ipv4(struct slice text, struct value *value)
+{
+    return value_parse_address(text, value) && value->type == VALUE_IPV4;
+}
+
+static bool parse_ipv6(struct slice text, struct value *value)
+{
+    return value_parse_address(text, value) && value->type == VALUE_IPV6;
+}
+
+static bool parse_null(struct slice text, struct value *value)
+{
+    value->type = VALUE_NULL;
+    return text.size == 0;
+}
+
+static bool parse_string(struct slice text, struct value *value)
+{
+    value->type = VALUE_STRING;
+    value->bytes = text;
+    return true;
+}
+
+static int hex_digit(uint8_t c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* Decoded in place: two digits make one byte, and the argument is ours to change. */
+static bool parse_binary(struct slice text, struct value *value)
+{
+    uint8_t *bytes = (uint8_t *)text.data;
+    for (size_t i = 0; i + 1 < text.size; i += 2) {
+        int high = hex_digit(text.data[i]);
+        int low = hex_digit(text.data[i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        bytes[i / 2] = (uint8_t)(high << 4 | low);
+    }
+    value->type = VALUE_BINARY;
+    value->bytes = slice_of(bytes, text.size / 2);
+    return text.size % 2 == 0;
+}
+
+static const struct ask_type {
+    const char *name;
+    bool (*parse)(struct slice text, struct value *value);
+    bool inferred; /* tried, in this order, where no type is given */
+} ask_types[] = {
+    {"ipv4", parse_ipv4, true},        {"ipv6", parse_ipv6, true},
+    {"int64", parse_signed, true},     {"bool", parse_bool, true},
+    {"string", parse_string, true},    {"null", parse_null, false},
+    {"int32", parse_int32, false},     {"uint32", parse_uint32, false},
+    {"uint64", parse_unsigned, false}, {"binary", parse_binary, false},
+};
+
+#define ASK_TYPES (sizeof(ask_types) / sizeof(ask_types[0]))
+
+static bool parse_value(struct slice type, struct slice text, struct value *value)
+{
+    for (size_t i = 0; i < ASK_TYPES; i++) {
+        bool wanted = type.size ? slice_equal(type, slice_of_string(ask_types[i].name))
+                                : ask_types[i].inferred;
+        if (!wanted)
+            continue;
+        if (ask_types[i].parse(text, value))
+            return true;
+        if (type.size)
+            return false;
+    }
+    return false;
+}
+
+/* "name=value" or "name:type=value". */
+static bool parse_argument(char *text, struct spop_argument *argument)
+{
+    char *equals = strchr(text, '=');
+    if (!equals || equals == text)
+        return false;
+    struct slice name = slice_of(text, (size_t)(equals - text));
+    struct slice type = slice_of(NULL, 0);
+    const uint8_t *colon = memchr(name.data, ':', name.size);
+    if (colon) {
+        type = slice_of(colon + 1, (size_t)((const uint8_t *)equals - colon - 1));
+        name.size = (size_t)(colon - name.data);
+        if (type.size == 0)
+            return false;
+    }
+    argument->name = name;
+    return parse_value(type, slice_of_string(equals + 1), &argument->value);
+}
+
+/* ---- the conversation ---------------------------------------------------------------------- */
+
+static bool send_all(int fd, struct slice bytes)
+{
+    while (bytes.size) {
+        ssize_t sent = send(fd, bytes.data, bytes.size, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent < 0) {
+            fprintf(stderr, "sluice ask: send: %s\n", strerror(errno));
+            return false;
+        }
+        bytes = slice_from(bytes, (size_t)sent);
+    }
+    return true;
+}
+
+static bool receive_more(struct conversation *talk)
+{
+    ssize_t got;
+    do {
+        got = recv(talk->fd, talk->input + talk->input_size, sizeof(talk->input) - talk->input_size,
+                   0);
+    } while (got < 0 && errno == EINTR);
+    if (got > 0) {
+        talk->input_size += (size_t)got;
+        return true;
+    }
+    if (got == 0)
+        fprintf(stderr, "sluice ask: the agent closed the connection\n");
+    else
+        fprintf(stderr, "sluice ask: no answer: %s\n",
+                errno == EAGAIN ? "timed out" : strerror(errno));
+    return false;
+}
+
+/* The next event of this type. The frame's payload stays in the input until the next call. */
+static bool wait_for(struct conversation *talk, enum spop_event_type wanted,
+                     struct spop_event *event)
+{
+    uint8_t bytes[SPOP_LENGTH_SIZE + SPOP_FRAME_SIZE_MIN];
+    for (;;) {
+        struct writer w = writer_open(bytes, sizeof(bytes));
+        *event = spop_session_next(&talk->session, slice_of(talk->input, talk->input_size), &w);
+        if (writer_size(&w) && !send_all(talk->fd, writer_slice(&w)))
+            return false;
+        if (event->type == wanted && wanted == SPOP_EVENT_ACK)
+            return true;
+        talk->input_size -= event->consumed;
+        memmove(talk->input, talk->input + event->consumed, talk->input_size);
+        if (event->type == wanted)
+            return true;
+        if (event->type == SPOP_EVENT_CLOSE) {
+            fprintf(stderr, "sluice ask: %s: %u (%s)\n",
+                    event->by_peer ? "the agent disconnected" : "the agent broke the protocol",
+                    event->status, spop_status_text(event->status));
+            return false;
+        }
+        if (event->type == SPOP_EVENT_MORE && !receive_more(talk))
+            return false;
+    }
+}
+
+static bool say_hello(struct conversation *talk)
+{
+    uint8_t bytes[SPOP_LENGTH_SIZE + SPOP_FRAME_SIZE_MIN];
+    struct writer w = writer_open(bytes, sizeof(bytes));
+    struct spop_event event;
+    struct spop_haproxy_hello hello = {
+        .version_2 = true,
+        .max_frame_size = ASK_FRAME_MAX,
+        .capabilities = SPOP_PIPELINING,
+        .engine_id = SLICE("sluice-ask"),
+    };
+    spop_session_open(&talk->session, SPOP_HAPROXY, ASK_FRAME_MAX, SPOP_PIPELINING);
+    return spop_write_haproxy_hello(&w, &hello) && send_all(talk->fd, writer_slice(&w)) &&
+           wait_for(talk, SPOP_EVENT_HELLO, &event);
+}
+
+static bool notify(struct conversation *talk, struct slice message,
+                   const struct spop_argument *arguments, size_t count)
+{
+    uint8_t bytes[SPOP_LENGTH_SIZE + ASK_FRAME_MAX];
+    struct writer w = writer_open(bytes, sizeof(bytes));
+    uint8_t *frame = spop_frame_begin(&w, SPOP_FRAME_NOTIFY, SPOP_FLAG_FIN, 1, 1);
+    spop_write_message(&w, message, (uint8_t)count);
+    for (size_t i = 0; i < count; i++)
+        spop_write_argument(&w, arguments[i].name, &arguments[i].value);
+    if (!spop_frame_end(&w, frame, talk->session.max_frame_size)) {
+        fprintf(stderr, "sluice ask: the arguments are larger than a frame of %u bytes\n",
+                talk->session.max_frame_size);
+        return false;
+    }
+    return send_all(talk->fd, writer_slice(&w));
+}
+
+static bool print_answer(struct slice payload)
+{
+    struct cursor c = cursor_open(payload);
+    struct spop_action action;
+    while (spop_next_action(&c, &action)) {
+        char text[4 * ASK_FRAME_MAX]; /* every byte escaped */
+        struct writer w = writer_open(text, sizeof(text));
+        value_print(&action.value, &w);
+        if (action.type == SPOP_SET_VAR)
+            printf("%.*s=%.*s\n", SLICE_ARGS(action.name), SLICE_ARGS(writer_slice(&w)));
+    }
+    if (c.error)
+        fprintf(stderr, "sluice ask: the answer is malformed: %s\n", error_text(c.error));
+    return !c.error;
+}
+
+static int converse(const struct endpoint *endpoint, int timeout_ms, struct slice message,
+                    const struct spop_argument *arguments, size_t count)
+{
+    static struct conversation talk;
+    uint8_t bytes[SPOP_LENGTH_SIZE + SPOP_FRAME_SIZE_MIN];
+    char why[SOCKET_WHY_MAX];
+    struct spop_event event;
+
+    talk.fd = socket_connect(endpoint, timeout_ms, why);
+    if (talk.fd < 0) {
+        fprintf(stderr, "sluice ask: %s\n", why);
+        return EXIT_FAILURE;
+    }
+    bool answered = say_hello(&talk) && notify(&talk, message, arguments, count) &&
+                    wait_for(&talk, SPOP_EVENT_ACK, &event) && print_answer(event.frame.payload);
+    struct writer w = writer_open(bytes, sizeof(bytes));
+    spop_session_refuse(&talk.session, SPOP_NORMAL, &w);
+    if (answered && writer_size(&w))
+        send_all(talk.fd, writer_slice(&w));
+    close(talk.fd);
+    return answered ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int usage_error(const char *what, const char *expected)
+{
+    fprintf(stderr, "sluice ask: %s: expected %s\n", what, expected);
+    return EXIT_USAGE;
+}
+
+int command_ask(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"message", required_argument, NULL, 'm'},
+        {"timeout", required_argument, NULL, 't'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    static struct spop_argument arguments[ASK_ARGUMENTS];
+    const char *message = "sluice-request";
+    uint64_t timeout_ms = ASK_TIMEOUT_MS;
+    struct endpoint endpoint;
+    const char *expected;
+    size_t count = 0;
+
+    for (int option; (option = getopt_long(argc, argv, "m:t:h", options, NULL)) != -1;) {
+        if (option == 'm') {
+            message = optarg;
+        } else if (option == 't') {
+            if (!slice_to_uint64(slice_of_string(optarg), &timeout_ms) || timeout_ms < 1 ||
+                timeout_ms > 3600000)
+                return usage_error("--timeout", "milliseconds, from 1 to 3600000");
+        } else {
+            print_help(option == 'h' ? stdout : stderr);
+            return option == 'h' ? EXIT_SUCCESS : EXIT_USAGE;
+        }
+    }
+    if (optind == argc)
+        return usage_error("ADDRESS", "an agent's address first (sluice ask --help)");
+    if (!endpoint_parse(slice_of_string(argv[optind]), &endpoint, &expected))
+        return usage_error(argv[optind], expected);
+    for (int i = optind + 1; i < argc; i++) {
+        if (count == ASK_ARGUMENTS)
+            return usage_error(argv[i], "at most 255 arguments");
+        if (!parse_argument(argv[i], &arguments[count++]))
+            return usage_error(argv[i], "NAME=VALUE, or NAME:TYPE=VALUE with a value of that type");
+    }
+    return converse(&endpoint, (int)timeout_ms, slice_of_string(message), arguments, count);
+}

@@ -1,0 +1,10 @@
+/* The subcommands. Each gets its own arguments, argv[0] being its name, and returns the exit
+ * status: 0 for success, 1 for failure, 2 for a wrong command line. */
+#pragma once
+
+#define EXIT_USAGE 2
+
+int command_serve(int argc, char **argv);
+int command_validate(int argc, char **argv);
+int command_ask(int argc, char **argv);
+int command_version(int argc, char **argv);

@@ -1,0 +1,465 @@
+#include <errno.h>
+#include <ev.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/admin.h"
+#include "agent/clock.h"
+#include "agent/control.h"
+#include "agent/file.h"
+#include "agent/service.h"
+#include "agent/socket.h"
+
+/* Connections accepted before the other watchers get their turn. */
+#define ACCEPT_BATCH 64
+
+/* How long accepting rests when the process has no descriptors left (seconds): the waiting
+ * connection would otherwise wake the loop without end. */
+#define ACCEPT_REST 0.1
+
+/* Decisions of one worker that may wait for the store at once. */
+#define MAX_PENDING 65536
+
+struct listener {
+    ev_io watcher;
+    const struct rules_listener *settings;
+    struct server *server;
+};
+
+struct server {
+    struct control control; /* what others may read */
+    const char *rule_file;
+    uint64_t seed;
+    struct ev_loop *loop;
+    struct ruleset *rules;
+    struct ruleset *first_rules; /* whose listeners stay, whatever a reload says */
+    struct listener listeners[RULES_MAX_LISTENERS];
+    size_t listener_count;
+    struct admin *admin;
+    ev_signal terminate;
+    ev_signal interrupt;
+    ev_signal hangup;
+    ev_timer upkeep;
+    ev_timer accept_rest;
+    ev_timer drain_deadline;
+    ev_async drained;
+    atomic_uint workers_drained;
+    bool draining;
+};
+
+/* ---- connections --------------------------------------------------------------------------- */
+
+static unsigned connection_count(const struct control *control)
+{
+    unsigned total = 0;
+    for (unsigned i = 0; i < control->worker_count; i++)
+        total += worker_load(control->workers[i]);
+    return total;
+}
+
+static struct worker *least_loaded(const struct control *control)
+{
+    struct worker *best = control->workers[0];
+    for (unsigned i = 1; i < control->worker_count; i++)
+        if (worker_load(control->workers[i]) < worker_load(best))
+            best = control->workers[i];
+    return best;
+}
+
+/* Says why before it closes, so that HAProxy's log can tell. */
+static void turn_away(struct server *server, int fd)
+{
+    static struct log_limiter limiter;
+    uint8_t bytes[SPOP_FRAME_SIZE_MIN];
+    struct writer w = writer_open(bytes, sizeof(bytes));
+    spop_write_disconnect(&w, SPOP_FRAME_AGENT_DISCONNECT, SPOP_RESOURCES);
+    ssize_t ignored = send(fd, bytes, writer_size(&w), MSG_NOSIGNAL);
+    (void)ignored;
+    close(fd);
+    counter_add(&server->control.counters.refused_connections, 1);
+    log_limited(&limiter, LOG_WARNING, "connection refused: too many are open",
+                LOG_INT("max", server->rules->set->settings.max_connections));
+}
+
+static void set_accepting(struct server *server, bool accepting)
+{
+    for (size_t i = 0; i < server->listener_count; i++) {
+        if (accepting)
+            ev_io_start(server->loop, &server->listeners[i].watcher);
+        else
+            ev_io_stop(server->loop, &server->listeners[i].watcher);
+    }
+}
+
+static void rest_from_accepting(struct server *server)
+{
+    static struct log_limiter limiter;
+    log_limited(&limiter, LOG_ERROR, "no connection can be accepted",
+                LOG_STRING("error", strerror(errno)));
+    set_accepting(server, false);
+    ev_timer_set(&server->accept_rest, ACCEPT_REST, 0.);
+    ev_timer_start(server->loop, &server->accept_rest);
+}
+
+static void on_accept_rest(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    struct server *server = watcher->data;
+    (void)loop;
+    (void)events;
+    if (!server->draining)
+        set_accepting(server, true);
+}
+
+static void on_connection(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    struct server *server = ((struct listener *)watcher)->server;
+    struct control *control = &server->control;
+    (void)loop;
+    (void)events;
+    for (int i = 0; i < ACCEPT_BATCH; i++) {
+        int fd = socket_accept(watcher->fd);
+        if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
+            rest_from_accepting(server);
+        if (fd < 0)
+            return;
+        counter_add(&control->counters.accepted, 1);
+        if (connection_count(control) >= server->rules->set->settings.max_connections ||
+            !worker_give(least_loaded(control), fd))
+            turn_away(server, fd);
+    }
+}
+
+/* ---- rules --------------------------------------------------------------------------------- */
+
+static void log_problem(void *context, const char *line)
+{
+    (void)context;
+    log_event(LOG_ERROR, "rule file refused", LOG_STRING("problem", line));
+}
+
+static struct ruleset *load(struct server *server, file_problem *problem)
+{
+    struct rules_set *set = file_load_rules(server->rule_file, server->seed, problem, NULL);
+    struct ruleset *rules = set ? ruleset_create(set) : NULL;
+    if (set && !rules)
+        rules_free(set);
+    return rules;
+}
+
+static void put_in_force(struct server *server, struct ruleset *rules)
+{
+    struct control_counters *counters = &server->control.counters;
+    ruleset_release(server->rules);
+    server->rules = rules;
+    atomic_store(&counters->rules.number, rules->set->rule_count);
+    atomic_store(&counters->loaded_at.number, (uint64_t)time(NULL));
+}
+
+static bool same_endpoints(const struct rules_settings *a, const struct rules_settings *b)
+{
+    char text[2][ENDPOINT_HOST_MAX + 64];
+    bool same = a->listener_count == b->listener_count && a->has_admin == b->has_admin;
+    for (size_t i = 0; same && i <= a->listener_count; i++) {
+        bool admin = i == a->listener_count;
+        struct writer wa = writer_open(text[0], sizeof(text[0]));
+        struct writer wb = writer_open(text[1], sizeof(text[1]));
+        if (admin && !a->has_admin)
+            break;
+        endpoint_print(admin ? &a->admin : &a->listeners[i].endpoint, &wa);
+        endpoint_print(admin ? &b->admin : &b->listeners[i].endpoint, &wb);
+        same = slice_equal(writer_slice(&wa), writer_slice(&wb));
+    }
+    return same;
+}
+
+static void warn_of_restart(const struct rules_settings *started, const struct rules_settings *now)
+{
+    if (!same_endpoints(started, now) || started->workers != now->workers ||
+        started->max_frame_size != now->max_frame_size ||
+        started->store_max_keys != now->store_max_keys ||
+        started->store_log_memory != now->store_log_memory)
+        log_event(LOG_WARNING, "listen, admin, workers, store and max_frame_size are as they were "
+                               "at the start: restart to change them");
+}
+
+static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    struct server *server = watcher->data;
+    struct control *control = &server->control;
+    (void)loop;
+    (void)events;
+    if (server->draining)
+        return;
+    service_reloading();
+    struct ruleset *rules = load(server, log_problem);
+    if (rules) {
+        put_in_force(server, rules);
+        for (unsigned i = 0; i < control->worker_count; i++)
+            worker_use(control->workers[i], rules);
+        counter_add(&control->counters.reloads, 1);
+        warn_of_restart(&server->first_rules->set->settings, &rules->set->settings);
+        log_event(LOG_INFO, "rules reloaded", LOG_STRING("file", server->rule_file),
+                  LOG_INT("rules", rules->set->rule_count),
+                  LOG_INT("limits", rules->set->limit_count));
+    } else {
+        counter_add(&control->counters.reloads_failed, 1);
+        log_event(LOG_ERROR, "reload failed: the old rules stay in force",
+                  LOG_STRING("file", server->rule_file));
+    }
+    service_ready();
+}
+
+/* ---- the end ------------------------------------------------------------------------------- */
+
+static void worker_is_drained(void *context)
+{
+    struct server *server = context;
+    atomic_fetch_add(&server->workers_drained, 1);
+    ev_async_send(server->loop, &server->drained);
+}
+
+static void on_drained(struct ev_loop *loop, ev_async *watcher, int events)
+{
+    const struct server *server = watcher->data;
+    (void)events;
+    if (atomic_load(&server->workers_drained) == server->control.worker_count)
+        ev_break(loop, EVBREAK_ALL);
+}
+
+static void on_drain_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    const struct server *server = watcher->data;
+    (void)events;
+    log_event(LOG_WARNING, "drain took too long: the rest is cut off",
+              LOG_INT("connections", connection_count(&server->control)));
+    ev_break(loop, EVBREAK_ALL);
+}
+
+static void close_listeners(struct server *server)
+{
+    for (size_t i = 0; i < server->listener_count; i++) {
+        struct listener *listener = &server->listeners[i];
+        ev_io_stop(server->loop, &listener->watcher);
+        socket_unlink(listener->watcher.fd, &listener->settings->endpoint);
+        close(listener->watcher.fd);
+    }
+    server->listener_count = 0;
+}
+
+static void on_terminate(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    struct server *server = watcher->data;
+    (void)events;
+    if (server->draining) { /* asked twice: at once, then */
+        ev_break(loop, EVBREAK_ALL);
+        return;
+    }
+    server->draining = true;
+    atomic_store(&server->control.counters.serving, false);
+    service_stopping();
+    log_event(LOG_INFO, "draining", LOG_INT("signal", watcher->signum),
+              LOG_INT("connections", connection_count(&server->control)));
+    close_listeners(server);
+    for (unsigned i = 0; i < server->control.worker_count; i++)
+        worker_drain(server->control.workers[i]);
+    double patience = (double)server->rules->set->settings.drain_timeout / 1e6;
+    ev_timer_set(&server->drain_deadline, patience, 0.);
+    ev_timer_start(loop, &server->drain_deadline);
+}
+
+/* ---- the beginning ------------------------------------------------------------------------- */
+
+static void on_upkeep(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    const struct server *server = watcher->data;
+    (void)loop;
+    (void)events;
+    store_upkeep(server->control.store, clock_now());
+}
+
+static bool start_listeners(struct server *server)
+{
+    const struct rules_settings *settings = &server->first_rules->set->settings;
+    char why[SOCKET_WHY_MAX];
+    char name[SOCKET_NAME_MAX];
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        const struct rules_listener *wanted = &settings->listeners[i];
+        struct listener *listener = &server->listeners[i];
+        int fd = socket_listen(&wanted->endpoint, wanted->mode, why);
+        if (fd < 0) {
+            struct writer w = writer_open(name, sizeof(name));
+            endpoint_print(&wanted->endpoint, &w);
+            log_event(LOG_ERROR, "can't listen", LOG_SLICE("address", writer_slice(&w)),
+                      LOG_STRING("error", why));
+            return false;
+        }
+        listener->server = server;
+        listener->settings = wanted;
+        ev_io_init(&listener->watcher, on_connection, fd, EV_READ);
+        server->listener_count++;
+        socket_own_name(fd, name);
+        log_event(LOG_INFO, "listening", LOG_STRING("address", name));
+    }
+    return true;
+}
+
+static bool start_workers(struct server *server)
+{
+    struct control *control = &server->control;
+    const struct rules_settings *settings = &server->first_rules->set->settings;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned count =
+        settings->workers ? settings->workers : (unsigned)(processors > 0 ? processors : 1);
+    if (count > CONTROL_MAX_WORKERS)
+        count = CONTROL_MAX_WORKERS;
+    for (unsigned i = 0; i < count; i++) {
+        control->workers[i] = worker_start(&(struct worker_options){
+            .index = i,
+            .store = control->store,
+            .rules = server->rules,
+            .max_pending = MAX_PENDING,
+            .max_frame_size = settings->max_frame_size,
+            .drained = worker_is_drained,
+            .context = server,
+        });
+        if (!control->workers[i]) {
+            log_event(LOG_ERROR, "can't start a worker", LOG_INT("worker", i));
+            return false;
+        }
+        control->worker_count++;
+    }
+    return true;
+}
+
+static bool start_admin(struct server *server)
+{
+    const struct rules_settings *settings = &server->first_rules->set->settings;
+    char why[SOCKET_WHY_MAX];
+    char name[SOCKET_NAME_MAX];
+    if (!settings->has_admin)
+        return true;
+    int fd = socket_listen(&settings->admin, 0, why);
+    if (fd >= 0) {
+        socket_own_name(fd, name);
+        server->admin = admin_start(fd, &server->control);
+    }
+    if (!server->admin) {
+        log_event(LOG_ERROR, "can't start the admin server",
+                  LOG_STRING("error", fd < 0 ? why : "out of memory"));
+        return false;
+    }
+    log_event(LOG_INFO, "admin listening", LOG_STRING("address", name));
+    return true;
+}
+
+static bool start_store(struct server *server)
+{
+    const struct rules_settings *settings = &server->first_rules->set->settings;
+    server->control.store =
+        store_memory_create(settings->store_max_keys, settings->store_log_memory);
+    if (!server->control.store)
+        log_event(LOG_ERROR, "no memory for the store",
+                  LOG_INT("max_keys", settings->store_max_keys));
+    return server->control.store != NULL;
+}
+
+/* Threads inherit a mask in which no signal reaches them: all go to the control thread. */
+static bool start_threads(struct server *server)
+{
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    bool started = start_workers(server) && start_admin(server);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return started;
+}
+
+static void watch(struct server *server)
+{
+    ev_signal_init(&server->terminate, on_terminate, SIGTERM);
+    ev_signal_init(&server->interrupt, on_terminate, SIGINT);
+    ev_signal_init(&server->hangup, on_hangup, SIGHUP);
+    ev_timer_init(&server->upkeep, on_upkeep, STORE_UPKEEP_PERIOD / 1e6, STORE_UPKEEP_PERIOD / 1e6);
+    ev_timer_init(&server->accept_rest, on_accept_rest, ACCEPT_REST, 0.);
+    ev_timer_init(&server->drain_deadline, on_drain_deadline, 1., 0.);
+    ev_async_init(&server->drained, on_drained);
+    server->terminate.data = server->interrupt.data = server->hangup.data = server;
+    server->upkeep.data = server->accept_rest.data = server;
+    server->drain_deadline.data = server->drained.data = server;
+    ev_signal_start(server->loop, &server->terminate);
+    ev_signal_start(server->loop, &server->interrupt);
+    ev_signal_start(server->loop, &server->hangup);
+    ev_timer_start(server->loop, &server->upkeep);
+    ev_async_start(server->loop, &server->drained);
+}
+
+static bool start(struct server *server)
+{
+    struct ruleset *rules = load(server, file_print_problem);
+    if (!rules)
+        return false;
+    put_in_force(server, rules);
+    server->first_rules = ruleset_hold(rules);
+    signal(SIGPIPE, SIG_IGN);
+    server->loop = ev_default_loop(EVFLAG_AUTO);
+    if (!server->loop)
+        return false;
+    watch(server);
+    return start_store(server) && start_listeners(server) && start_threads(server);
+}
+
+static void stop(struct server *server)
+{
+    struct control *control = &server->control;
+    if (server->loop)
+        close_listeners(server);
+    for (unsigned i = 0; i < control->worker_count; i++)
+        worker_stop(control->workers[i]);
+    /* The admin server reads the workers' counters until here. */
+    admin_stop(server->admin);
+    for (unsigned i = 0; i < control->worker_count; i++)
+        worker_free(control->workers[i]);
+    store_free(control->store);
+    ruleset_release(server->rules);
+    ruleset_release(server->first_rules);
+    if (server->loop)
+        ev_loop_destroy(server->loop);
+}
+
+static uint64_t random_seed(void)
+{
+    uint64_t seed = 0;
+    if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+        seed = clock_now() ^ (uint64_t)getpid();
+    return seed;
+}
+
+int control_serve(const char *rule_file)
+{
+    struct server *server = calloc(1, sizeof(*server));
+    if (!server)
+        return EXIT_FAILURE;
+    server->rule_file = rule_file;
+    server->seed = random_seed();
+    bool started = start(server);
+    if (started) {
+        set_accepting(server, true);
+        atomic_store(&server->control.counters.serving, true);
+        log_event(LOG_INFO, "ready", LOG_STRING("version", SLUICE_VERSION),
+                  LOG_STRING("file", rule_file), LOG_INT("rules", server->rules->set->rule_count),
+                  LOG_INT("workers", server->control.worker_count));
+        service_ready();
+        ev_run(server->loop, 0);
+    }
+    stop(server);
+    if (started)
+        log_event(LOG_INFO, "stopped");
+    free(server);
+    return started ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,32 @@
+/* The control thread: listeners, signals, reload, drain; and what the other threads may read of it.
+ */
+#pragma once
+
+#include "agent/store/store.h"
+#include "agent/worker.h"
+#include "base/base.h"
+#include "rules/rules.h"
+
+#define CONTROL_MAX_WORKERS 256
+
+/* Written by the control thread, read by any. */
+struct control_counters {
+    struct counter accepted;
+    struct counter refused_connections; /* over the limit */
+    struct counter reloads;
+    struct counter reloads_failed;
+    struct counter rules;     /* in force */
+    struct counter loaded_at; /* seconds since the epoch */
+    _Atomic bool serving;     /* listening, and not draining */
+};
+
+struct control {
+    struct worker *workers[CONTROL_MAX_WORKERS];
+    unsigned worker_count;
+    struct store *store;
+    struct control_counters counters;
+};
+
+/* Serves the rule file until SIGTERM or SIGINT and returns the process's exit status: 0 after a
+ * drain, 1 when it couldn't start. */
+int control_serve(const char *rule_file);

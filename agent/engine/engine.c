@@ -1,0 +1,368 @@
+#include <stdlib.h>
+
+#include "agent/engine/answer.h"
+#include "agent/engine/engine.h"
+
+/* Takes that a decision holds without memory of its own; few requests are subject to more. */
+#define TAKES_INLINE 4
+
+/* A store that can't answer may be back at any moment. */
+#define FALLBACK_RETRY 1000000
+
+struct engine_decision {
+    struct engine *engine;
+    struct engine_client *client;
+    struct ruleset *rules; /* a reference while pending; else the engine's own is good enough */
+    uint64_t stream_id;
+    uint64_t frame_id;
+    uint64_t now;
+    const struct rules_rule *bypass;
+    size_t count;
+    size_t unanswered;
+    struct answer answer;
+    struct engine_take *takes; /* inline_takes or memory of its own */
+    size_t room;
+    struct engine_take inline_takes[TAKES_INLINE];
+    struct engine_decision *next; /* of those not in use */
+};
+
+struct engine {
+    struct store *store;
+    struct ruleset *rules;
+    const struct rules_set *set; /* rules->set */
+    size_t max_pending;
+    size_t pending;
+    struct engine_decision *spare;
+    struct value *values;   /* by slot */
+    struct rules_hit *hits; /* by rule */
+    struct engine_counters counters;
+};
+
+/* ---- rule sets ----------------------------------------------------------------------------- */
+
+struct ruleset *ruleset_create(struct rules_set *set)
+{
+    struct ruleset *ruleset = calloc(1, sizeof(*ruleset));
+    if (!ruleset)
+        return NULL;
+    ruleset->set = set;
+    atomic_init(&ruleset->references, 1);
+    return ruleset;
+}
+
+struct ruleset *ruleset_hold(struct ruleset *ruleset)
+{
+    atomic_fetch_add(&ruleset->references, 1);
+    return ruleset;
+}
+
+void ruleset_release(struct ruleset *ruleset)
+{
+    if (!ruleset || atomic_fetch_sub(&ruleset->references, 1) != 1)
+        return;
+    rules_free(ruleset->set);
+    free(ruleset);
+}
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+bool engine_use(struct engine *engine, struct ruleset *rules)
+{
+    const struct rules_set *set = rules->set;
+    /* At least one of each, since calloc(0) may be NULL. */
+    struct value *values = calloc(set->slot_count + 1, sizeof(*values));
+    struct rules_hit *hits = calloc(set->rule_count + 1, sizeof(*hits));
+    if (!values || !hits) {
+        free(values);
+        free(hits);
+        return false;
+    }
+    free(engine->values);
+    free(engine->hits);
+    ruleset_hold(rules);
+    ruleset_release(engine->rules);
+    engine->rules = rules;
+    engine->set = set;
+    engine->values = values;
+    engine->hits = hits;
+    return true;
+}
+
+struct engine *engine_create(const struct engine_options *options)
+{
+    struct engine *engine = calloc(1, sizeof(*engine));
+    if (!engine)
+        return NULL;
+    engine->store = options->store;
+    engine->max_pending = options->max_pending;
+    if (!engine_use(engine, options->rules)) {
+        free(engine);
+        return NULL;
+    }
+    return engine;
+}
+
+static void free_decision(struct engine_decision *decision)
+{
+    if (decision->takes != decision->inline_takes)
+        free(decision->takes);
+    free(decision);
+}
+
+void engine_free(struct engine *engine)
+{
+    if (!engine)
+        return;
+    while (engine->spare) {
+        struct engine_decision *decision = engine->spare;
+        engine->spare = decision->next;
+        free_decision(decision);
+    }
+    ruleset_release(engine->rules);
+    free(engine->values);
+    free(engine->hits);
+    free(engine);
+}
+
+const struct rules_settings *engine_settings(const struct engine *engine)
+{
+    return &engine->set->settings;
+}
+
+const struct engine_counters *engine_counters(const struct engine *engine)
+{
+    return &engine->counters;
+}
+
+size_t engine_pending(const struct engine *engine)
+{
+    return engine->pending;
+}
+
+/* ---- decisions ----------------------------------------------------------------------------- */
+
+static struct engine_decision *decision_get(struct engine *engine)
+{
+    struct engine_decision *decision = engine->spare;
+    if (decision) {
+        engine->spare = decision->next;
+    } else {
+        decision = calloc(1, sizeof(*decision));
+        if (!decision)
+            return NULL;
+        decision->engine = engine;
+        decision->takes = decision->inline_takes;
+        decision->room = TAKES_INLINE;
+    }
+    decision->count = 0;
+    decision->bypass = NULL;
+    decision->rules = NULL;
+    return decision;
+}
+
+static void decision_put(struct engine_decision *decision)
+{
+    decision->next = decision->engine->spare;
+    decision->engine->spare = decision;
+}
+
+static bool decision_grow(struct engine_decision *decision, size_t count)
+{
+    if (count <= decision->room)
+        return true;
+    bool own = decision->takes != decision->inline_takes;
+    struct engine_take *takes =
+        reallocarray(own ? decision->takes : NULL, count, sizeof(*decision->takes));
+    if (!takes)
+        return false;
+    if (!own)
+        memcpy(takes, decision->inline_takes, decision->count * sizeof(*takes));
+    decision->takes = takes;
+    decision->room = count;
+    return true;
+}
+
+static bool add_limits(struct engine_decision *decision, const struct rules_hit *hit)
+{
+    const struct rules_rule *rule = hit->rule;
+    if (!decision_grow(decision, decision->count + rule->limit_count))
+        return false;
+    for (size_t i = 0; i < rule->limit_count; i++) {
+        const struct rules_limit *limit = &rule->limits[i];
+        decision->takes[decision->count++] = (struct engine_take){
+            .take = {.key = rules_key(limit, hit->subject), .limit = &limit->limit, .wanted = 1},
+            .limit = limit,
+            .decision = decision,
+        };
+    }
+    return true;
+}
+
+/* Reads one message's arguments into the slots, and what its rules ask into the decision. */
+static enum error match_message(struct engine *engine, struct engine_decision *decision,
+                                struct cursor *c, struct spop_message *message)
+{
+    const struct rules_set *set = engine->set;
+    struct spop_argument argument;
+
+    for (size_t i = 0; i < set->slot_count; i++)
+        engine->values[i].type = VALUE_NULL;
+    while (spop_next_argument(c, message, &argument)) {
+        int slot = rules_slot(set, argument.name);
+        if (slot >= 0)
+            engine->values[slot] = argument.value;
+    }
+    if (c->error)
+        return c->error;
+
+    size_t hits = rules_match(set, rules_message(set, message->name), engine->values, engine->hits);
+    for (size_t i = 0; i < hits; i++) {
+        const struct rules_hit *hit = &engine->hits[i];
+        if (hit->kind == RULES_HIT_NO_KEY)
+            counter_add(&engine->counters.key_absent, 1);
+        else if (hit->kind == RULES_HIT_ALLOW)
+            decision->bypass = decision->bypass ? decision->bypass : hit->rule;
+        else if (!add_limits(decision, hit))
+            return ERROR_NO_MEMORY;
+    }
+    return ERROR_NONE;
+}
+
+/* All messages are read before anything is charged, so a NOTIFY that turns out malformed at its end
+ * has cost nobody anything. */
+static enum error match_notify(struct engine *engine, struct engine_decision *decision,
+                               struct slice payload)
+{
+    struct cursor c = cursor_open(payload);
+    struct spop_message message = {0};
+    while (spop_next_message(&c, &message)) {
+        enum error error = match_message(engine, decision, &c, &message);
+        if (error)
+            return error;
+    }
+    return c.error;
+}
+
+/* What the rule says where its store can't. */
+static void fall_back(struct engine_take *take)
+{
+    const struct limit *limit = &take->limit->limit;
+    bool deny = take->limit->rule->on_store_error == RULES_FALLBACK_DENY;
+    take->take.source = STORE_SOURCE_FALLBACK;
+    take->take.result = (struct limit_result){
+        .granted = deny ? 0 : take->take.wanted,
+        .remaining = deny ? 0 : limit_capacity(limit),
+        .retry_after = deny ? FALLBACK_RETRY : 0,
+        .reset_after = limit->window,
+    };
+}
+
+static void settle(struct engine *engine, struct engine_take *take, enum store_status status)
+{
+    if (status == STORE_ANSWERED)
+        return;
+    counter_add(status == STORE_FULL ? &engine->counters.store_full
+                                     : &engine->counters.store_unavailable,
+                1);
+    fall_back(take);
+}
+
+/* All or nothing: a request that one limit refuses is charged to none. */
+static void give_back(struct engine *engine, struct engine_decision *decision)
+{
+    for (size_t i = 0; i < decision->count; i++) {
+        const struct store_take *take = &decision->takes[i].take;
+        if (take->source != STORE_SOURCE_FALLBACK && take->result.granted)
+            store_give(engine->store, take, take->result.granted, decision->now);
+    }
+}
+
+static void conclude(struct engine *engine, struct engine_decision *decision)
+{
+    struct engine_counters *counters = &engine->counters;
+    decision->answer = answer_choose(decision->takes, decision->count, decision->bypass);
+    if (decision->answer.allow) {
+        counter_add(&counters->allowed, 1);
+        if (!decision->answer.reason)
+            counter_add(decision->bypass ? &counters->bypassed : &counters->unmatched, 1);
+    } else {
+        counter_add(&counters->refused, 1);
+        give_back(engine, decision);
+    }
+}
+
+static void take_answered(struct store_take *store_take, enum store_status status)
+{
+    struct engine_take *take = (struct engine_take *)store_take;
+    struct engine_decision *decision = take->decision;
+    struct engine *engine = decision->engine;
+
+    settle(engine, take, status);
+    if (--decision->unanswered)
+        return;
+    conclude(engine, decision);
+    decision->client->answered(decision->client, decision);
+    engine->pending--;
+    ruleset_release(decision->rules);
+    decision_put(decision);
+}
+
+/* True when every take was answered at once. */
+static bool take_all(struct engine *engine, struct engine_decision *decision)
+{
+    bool may_wait = engine->pending < engine->max_pending;
+    decision->unanswered = 0;
+    for (size_t i = 0; i < decision->count; i++) {
+        struct engine_take *take = &decision->takes[i];
+        take->take.answered = take_answered;
+        enum store_status status = STORE_UNAVAILABLE;
+        if (may_wait)
+            status = store_take(engine->store, &take->take, decision->now);
+        if (status == STORE_PENDING)
+            decision->unanswered++;
+        else
+            settle(engine, take, status);
+    }
+    if (!may_wait && decision->count)
+        counter_add(&engine->counters.pending_full, 1);
+    return decision->unanswered == 0;
+}
+
+void engine_write(const struct engine_decision *decision, uint32_t max_frame_size,
+                  struct writer *output)
+{
+    const struct ruleset *rules = decision->rules ? decision->rules : decision->engine->rules;
+    answer_write(&decision->answer, rules->set->settings.answer, decision->stream_id,
+                 decision->frame_id, max_frame_size, output);
+}
+
+enum engine_outcome engine_notify(struct engine *engine, struct engine_client *client,
+                                  const struct spop_frame *notify, uint64_t now,
+                                  uint32_t max_frame_size, struct writer *output)
+{
+    struct engine_decision *decision = decision_get(engine);
+    if (!decision)
+        return ENGINE_NO_MEMORY;
+    decision->client = client;
+    decision->stream_id = notify->stream_id;
+    decision->frame_id = notify->frame_id;
+    decision->now = now;
+
+    enum error error = match_notify(engine, decision, notify->payload);
+    if (error) {
+        decision_put(decision);
+        if (error == ERROR_NO_MEMORY)
+            return ENGINE_NO_MEMORY;
+        counter_add(&engine->counters.malformed, 1);
+        return ENGINE_MALFORMED;
+    }
+    if (!take_all(engine, decision)) {
+        decision->rules = ruleset_hold(engine->rules);
+        engine->pending++;
+        return ENGINE_PENDING;
+    }
+    conclude(engine, decision);
+    engine_write(decision, max_frame_size, output);
+    decision_put(decision);
+    return ENGINE_ANSWERED;
+}

@@ -1,0 +1,91 @@
+/* One decision: a NOTIFY's messages are matched, the limits that apply are taken from the store,
+ * and the answer is encoded as an ACK.
+ *
+ * An engine belongs to one worker thread. It is the only place where the wire (spop/), the rules
+ * (rules/) and the store meet.
+ */
+#pragma once
+
+#include "agent/store/store.h"
+#include "base/base.h"
+#include "rules/rules.h"
+#include "spop/spop.h"
+
+/* ---- the rule set in force ----------------------------------------------------------------- */
+
+/* A compiled rule set that several threads read; freed when the last has let go of it. */
+struct ruleset {
+    struct rules_set *set;
+    atomic_uint references;
+};
+
+/* Takes ownership of set and starts with one reference. NULL when out of memory (set stays the
+ * caller's). */
+struct ruleset *ruleset_create(struct rules_set *set);
+struct ruleset *ruleset_hold(struct ruleset *ruleset);
+void ruleset_release(struct ruleset *ruleset); /* accepts NULL */
+
+/* ---- the engine ---------------------------------------------------------------------------- */
+
+/* Room to have in the output before engine_notify, the frame's length included: no answer is
+ * larger, since the lengths of all names are bounded (engine/answer.c proves it). */
+#define ENGINE_ANSWER_MAX 1024
+
+struct engine_counters {
+    struct counter allowed; /* answers, by what they say; their sum is all decisions */
+    struct counter refused;
+    struct counter unmatched;         /* of the allowed: no limit applied */
+    struct counter bypassed;          /* of the allowed: by a rule with action: allow */
+    struct counter key_absent;        /* rules that didn't apply for want of a key argument */
+    struct counter store_full;        /* takes that found the store full */
+    struct counter store_unavailable; /* takes that the store couldn't answer */
+    struct counter pending_full;      /* decisions not begun since too many were pending */
+    struct counter malformed;         /* NOTIFYs whose payload didn't parse */
+};
+
+struct engine_options {
+    struct store *store;   /* outlives the engine */
+    size_t max_pending;    /* decisions that may wait for the store at once */
+    struct ruleset *rules; /* the engine takes a reference of its own */
+};
+
+struct engine;
+
+/* NULL when out of memory. */
+struct engine *engine_create(const struct engine_options *options);
+
+/* No decision may be pending. Accepts NULL. */
+void engine_free(struct engine *engine);
+
+/* Decisions begun from now on follow these rules; those pending end by the rules they began with.
+ * False, and nothing changed, when out of memory. */
+bool engine_use(struct engine *engine, struct ruleset *rules);
+
+const struct rules_settings *engine_settings(const struct engine *engine);
+const struct engine_counters *engine_counters(const struct engine *engine);
+size_t engine_pending(const struct engine *engine);
+
+/* Whoever sent a NOTIFY. Stays where it is while a decision of its is pending. */
+struct engine_decision;
+struct engine_client {
+    /* Called for each decision that was pending, from the worker's thread. Writes the answer with
+     * engine_write, or doesn't where nobody is left to read it. */
+    void (*answered)(struct engine_client *client, const struct engine_decision *decision);
+};
+
+enum engine_outcome {
+    ENGINE_ANSWERED,  /* the ACK is in the output */
+    ENGINE_PENDING,   /* client->answered will be called */
+    ENGINE_MALFORMED, /* the payload doesn't parse; nothing was charged: refuse with SPOP_INVALID */
+    ENGINE_NO_MEMORY, /* nothing was charged: refuse with SPOP_RESOURCES */
+};
+
+/* Decides one NOTIFY. now: as store_take has it. max_frame_size: the negotiated one. Where output
+ * has room for less than ENGINE_ANSWER_MAX, an answer that doesn't fit loses its last variables. */
+enum engine_outcome engine_notify(struct engine *engine, struct engine_client *client,
+                                  const struct spop_frame *notify, uint64_t now,
+                                  uint32_t max_frame_size, struct writer *output);
+
+/* Writes a decision's ACK; to be used inside engine_client.answered. */
+void engine_write(const struct engine_decision *decision, uint32_t max_frame_size,
+                  struct writer *output);

@@ -1,0 +1,82 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "agent/file.h"
+
+#define LINE_MAX_BYTES 1024
+
+/* The whole of a file in memory of its own, at most one byte more than a rule file may have. */
+static uint8_t *read_all(FILE *stream, size_t *size)
+{
+    size_t capacity = 65536;
+    uint8_t *bytes = malloc(capacity);
+    *size = 0;
+    while (bytes) {
+        *size += fread(bytes + *size, 1, capacity - *size, stream);
+        if (*size < capacity || *size > RULES_FILE_MAX)
+            break;
+        capacity *= 2;
+        uint8_t *larger = realloc(bytes, capacity);
+        if (!larger)
+            free(bytes);
+        bytes = larger;
+    }
+    if (bytes && ferror(stream)) {
+        free(bytes);
+        bytes = NULL;
+    }
+    return bytes;
+}
+
+static struct rules_set *compile(struct slice text, const char *name, uint64_t seed,
+                                 file_problem *problem, void *context)
+{
+    struct rules_report *report = calloc(1, sizeof(*report));
+    char line[LINE_MAX_BYTES];
+    if (!report) {
+        problem(context, "out of memory");
+        return NULL;
+    }
+    struct rules_set *set = rules_load(text, seed, report);
+    for (size_t i = 0; i < report->count; i++) {
+        rules_problem_print(&report->problems[i], name, line, sizeof(line));
+        problem(context, line);
+    }
+    if (report->omitted) {
+        snprintf(line, sizeof(line), "%s: and %zu more", name, report->omitted);
+        problem(context, line);
+    }
+    rules_report_free(report);
+    free(report);
+    return set;
+}
+
+struct rules_set *file_load_rules(const char *path, uint64_t seed, file_problem *problem,
+                                  void *context)
+{
+    bool standard = strcmp(path, "-") == 0;
+    const char *name = standard ? "<stdin>" : path;
+    char line[LINE_MAX_BYTES];
+    size_t size;
+    FILE *stream = standard ? stdin : fopen(path, "re");
+    uint8_t *bytes = stream ? read_all(stream, &size) : NULL;
+    struct rules_set *set = NULL;
+
+    if (bytes) {
+        set = compile(slice_of(bytes, size), name, seed, problem, context);
+    } else {
+        snprintf(line, sizeof(line), "%s: %s", name, strerror(errno));
+        problem(context, line);
+    }
+    free(bytes);
+    if (stream && !standard)
+        fclose(stream);
+    return set;
+}
+
+void file_print_problem(void *context, const char *line)
+{
+    (void)context;
+    fprintf(stderr, "%s\n", line);
+}

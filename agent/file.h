@@ -1,0 +1,16 @@
+/* Reading rule files. */
+#pragma once
+
+#include "base/base.h"
+#include "rules/rules.h"
+
+/* Told one line of what is wrong with a file, "FILE:LINE:COLUMN: WHAT, expected WHAT". */
+typedef void file_problem(void *context, const char *line);
+
+/* Reads and compiles a rule file ("-" is standard input). NULL when it can't be read or anything in
+ * it is wrong, each thing told to problem. May block. */
+struct rules_set *file_load_rules(const char *path, uint64_t seed, file_problem *problem,
+                                  void *context);
+
+/* A problem handler: a line to stderr. */
+void file_print_problem(void *context, const char *line);

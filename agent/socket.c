@@ -1,0 +1,238 @@
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "agent/socket.h"
+
+/* A HAProxy that reloads opens all its connections anew at once. */
+#define BACKLOG 4096
+
+union address {
+    struct sockaddr any;
+    struct sockaddr_in ipv4;
+    struct sockaddr_in6 ipv6;
+    struct sockaddr_un local;
+};
+
+static int fail(char *why, int fd, const char *what)
+{
+    snprintf(why, SOCKET_WHY_MAX, "%s: %s", what, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+static socklen_t unix_address(const struct endpoint *endpoint, struct sockaddr_un *address)
+{
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    /* An abstract name starts with a NUL and has no NUL at its end. */
+    size_t skip = endpoint->kind == ENDPOINT_ABSTRACT ? 1 : 0;
+    memcpy(address->sun_path + skip, endpoint->path.data, endpoint->path.size);
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + endpoint->path.size + 1);
+}
+
+static struct addrinfo *resolve(const struct endpoint *endpoint, int flags, char *why)
+{
+    char host[ENDPOINT_HOST_MAX + 1];
+    char port[8];
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = flags | AI_NUMERICSERV};
+    struct addrinfo *found = NULL;
+    snprintf(host, sizeof(host), "%.*s", SLICE_ARGS(endpoint->host));
+    snprintf(port, sizeof(port), "%u", endpoint->port);
+    int error = getaddrinfo(endpoint->host.size ? host : NULL, port, &hints, &found);
+    if (error)
+        snprintf(why, SOCKET_WHY_MAX, "%s: %s", host, gai_strerror(error));
+    return error ? NULL : found;
+}
+
+/* ---- listening ----------------------------------------------------------------------------- */
+
+static int start_listening(int fd, const struct sockaddr *address, socklen_t size, char *why)
+{
+    if (bind(fd, address, size) != 0)
+        return fail(why, fd, "bind");
+    if (listen(fd, BACKLOG) != 0)
+        return fail(why, fd, "listen");
+    return fd;
+}
+
+static int listen_tcp(const struct endpoint *endpoint, char *why)
+{
+    int on = 1;
+    int off = 0;
+    struct addrinfo *found = NULL;
+    union address every = {.ipv6 = {.sin6_family = AF_INET6, .sin6_port = htons(endpoint->port)}};
+    const struct sockaddr *address = &every.any;
+    socklen_t size = sizeof(every.ipv6);
+
+    if (endpoint->host.size) {
+        found = resolve(endpoint, AI_PASSIVE, why);
+        if (!found)
+            return -1;
+        address = found->ai_addr;
+        size = found->ai_addrlen;
+    }
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 && !found && errno == EAFNOSUPPORT) { /* a kernel without IPv6 */
+        every.ipv4 = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(endpoint->port)};
+        size = sizeof(every.ipv4);
+        fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    }
+    if (fd < 0) {
+        fail(why, fd, "socket");
+    } else {
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+        if (!found && address->sa_family == AF_INET6)
+            setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+        fd = start_listening(fd, address, size, why);
+    }
+    if (found)
+        freeaddrinfo(found);
+    return fd;
+}
+
+/* Whether the path is a socket that nobody listens on any more. */
+static bool is_stale(const struct sockaddr_un *address, socklen_t size)
+{
+    struct stat status;
+    if (lstat(address->sun_path, &status) != 0 || !S_ISSOCK(status.st_mode))
+        return false;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    bool refused = connect(fd, (const struct sockaddr *)address, size) != 0 &&
+                   (errno == ECONNREFUSED || errno == ENOENT);
+    close(fd);
+    return refused;
+}
+
+static int listen_unix(const struct endpoint *endpoint, uint32_t mode, char *why)
+{
+    union address address;
+    socklen_t size = unix_address(endpoint, &address.local);
+    bool has_path = endpoint->kind == ENDPOINT_UNIX;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return fail(why, fd, "socket");
+    if (has_path && is_stale(&address.local, size))
+        unlink(address.local.sun_path);
+    /* The file has its final permissions from its first moment. */
+    mode_t before = mode ? umask((mode_t)(~mode & 0777)) : 0;
+    fd = start_listening(fd, &address.any, size, why);
+    if (mode)
+        umask(before);
+    return fd;
+}
+
+int socket_listen(const struct endpoint *endpoint, uint32_t mode, char *why)
+{
+    return endpoint->kind == ENDPOINT_TCP ? listen_tcp(endpoint, why)
+                                          : listen_unix(endpoint, mode, why);
+}
+
+void socket_unlink(int listener, const struct endpoint *endpoint)
+{
+    union address address;
+    if (endpoint->kind != ENDPOINT_UNIX)
+        return;
+    socklen_t size = unix_address(endpoint, &address.local);
+    /* Once our listener is shut, a path that still answers belongs to somebody else. */
+    shutdown(listener, SHUT_RDWR);
+    if (is_stale(&address.local, size))
+        unlink(address.local.sun_path);
+}
+
+int socket_accept(int listener)
+{
+    int on = 1;
+    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) /* fails on a unix socket, which has nothing to delay */
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    return fd;
+}
+
+/* ---- connecting ---------------------------------------------------------------------------- */
+
+static int connect_to(int family, const struct sockaddr *address, socklen_t size, int timeout_ms,
+                      char *why)
+{
+    struct timeval timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000L};
+    int on = 1;
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return fail(why, fd, "socket");
+    /* A send timeout bounds connect as well (socket(7)). */
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (connect(fd, address, size) != 0) {
+        if (errno == EINPROGRESS)
+            errno = ETIMEDOUT;
+        return fail(why, fd, "connect");
+    }
+    return fd;
+}
+
+int socket_connect(const struct endpoint *endpoint, int timeout_ms, char *why)
+{
+    if (endpoint->kind != ENDPOINT_TCP) {
+        union address address;
+        socklen_t size = unix_address(endpoint, &address.local);
+        return connect_to(AF_UNIX, &address.any, size, timeout_ms, why);
+    }
+    struct addrinfo *found = resolve(endpoint, 0, why);
+    int fd = -1;
+    for (struct addrinfo *at = found; at && fd < 0; at = at->ai_next)
+        fd = connect_to(at->ai_family, at->ai_addr, at->ai_addrlen, timeout_ms, why);
+    if (found)
+        freeaddrinfo(found);
+    return fd;
+}
+
+/* ---- names --------------------------------------------------------------------------------- */
+
+static void print_name(const union address *address, socklen_t size, char *name)
+{
+    char host[INET6_ADDRSTRLEN];
+    if (address->any.sa_family == AF_INET) {
+        inet_ntop(AF_INET, &address->ipv4.sin_addr, host, sizeof(host));
+        snprintf(name, SOCKET_NAME_MAX, "tcp://%s:%u", host, ntohs(address->ipv4.sin_port));
+    } else if (address->any.sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &address->ipv6.sin6_addr, host, sizeof(host));
+        snprintf(name, SOCKET_NAME_MAX, "tcp://[%s]:%u", host, ntohs(address->ipv6.sin6_port));
+    } else if (size <= offsetof(struct sockaddr_un, sun_path)) {
+        snprintf(name, SOCKET_NAME_MAX, "unix");
+    } else {
+        bool abstract = address->local.sun_path[0] == 0;
+        size_t length = size - offsetof(struct sockaddr_un, sun_path);
+        snprintf(name, SOCKET_NAME_MAX, "unix://%s%.*s", abstract ? "@" : "",
+                 (int)(length - (abstract ? 1 : 0)), address->local.sun_path + (abstract ? 1 : 0));
+    }
+}
+
+void socket_peer_name(int fd, char *name)
+{
+    union address address = {0};
+    socklen_t size = sizeof(address);
+    if (getpeername(fd, &address.any, &size) != 0)
+        snprintf(name, SOCKET_NAME_MAX, "unknown");
+    else
+        print_name(&address, size, name);
+}
+
+void socket_own_name(int fd, char *name)
+{
+    union address address = {0};
+    socklen_t size = sizeof(address);
+    if (getsockname(fd, &address.any, &size) != 0)
+        snprintf(name, SOCKET_NAME_MAX, "unknown");
+    else
+        print_name(&address, size, name);
+}

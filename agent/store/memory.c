@@ -1,0 +1,373 @@
+#include <assert.h>
+#include <pthread.h>
+#include <stdalign.h>
+#include <stdlib.h>
+
+#include "agent/store/store.h"
+
+/* Open addressing with linear probing, in stripes. A cell whose key has expired stays in its place,
+ * so that no probe is cut short, until a new key reuses it or the sweep takes it out (shifting what
+ * follows back, so there are no tombstones). */
+
+struct memory_cell {
+    struct hash128 key;
+    struct limit_state state;
+    /* When the state is as good as never seen; 0 marks an empty cell. */
+    uint64_t expires : 63;
+    uint64_t has_log : 1; /* state.log is ours to free */
+};
+
+static_assert(sizeof(struct memory_cell) == 48, "a cell is three quarters of a cache line");
+
+#define EXPIRES_MAX (UINT64_MAX >> 1)
+
+struct memory_stripe {
+    alignas(64) pthread_mutex_t lock;
+    struct memory_cell *cells;
+    size_t used; /* cells that aren't empty */
+    size_t hand; /* where the sweep goes on */
+    uint64_t reclaimed;
+    uint64_t full_total;
+};
+
+#define STRIPES_MAX     64
+#define KEYS_A_STRIPE   1024 /* fewer are not worth a stripe of their own */
+#define SWEEP_PERIOD    600  /* calls of upkeep in which every cell is looked at once */
+#define SWEEP_WHEN_FULL 256  /* cells looked at before a new key is turned away */
+
+struct memory_store {
+    struct store store;
+    size_t stripe_count; /* a power of two */
+    size_t cells_a_stripe;
+    uint64_t max_keys;
+    uint64_t log_memory;
+    _Atomic uint64_t keys;
+    _Atomic uint64_t log_bytes;
+    struct memory_stripe *stripes;
+};
+
+static struct memory_store *memory_of(struct store *store)
+{
+    return (struct memory_store *)store;
+}
+
+static struct memory_stripe *stripe_of(struct memory_store *memory, struct hash128 key)
+{
+    return &memory->stripes[key.high & (memory->stripe_count - 1)];
+}
+
+/* Multiplying maps a hash to a range that need not be a power of two. */
+static size_t home_of(const struct memory_store *memory, struct hash128 key)
+{
+    return (size_t)(((key.low >> 32) * memory->cells_a_stripe) >> 32);
+}
+
+static size_t cell_after(const struct memory_store *memory, size_t at)
+{
+    return at + 1 < memory->cells_a_stripe ? at + 1 : 0;
+}
+
+/* ---- logs ---------------------------------------------------------------------------------- */
+
+static size_t log_bytes(const struct limit_log *log)
+{
+    return sizeof(*log) + (size_t)log->capacity * sizeof(log->times[0]);
+}
+
+static void drop_log(struct memory_store *memory, struct memory_cell *cell)
+{
+    if (!cell->has_log)
+        return;
+    atomic_fetch_sub(&memory->log_bytes, log_bytes(cell->state.log));
+    free(cell->state.log);
+    cell->state.log = NULL;
+    cell->has_log = 0;
+}
+
+static struct limit_log *new_log(struct memory_store *memory, const struct limit *limit)
+{
+    size_t size = limit_log_size(limit);
+    if (atomic_fetch_add(&memory->log_bytes, size) + size <= memory->log_memory) {
+        struct limit_log *log = calloc(1, size);
+        if (log) {
+            log->capacity = (uint32_t)limit->units;
+            return log;
+        }
+    }
+    atomic_fetch_sub(&memory->log_bytes, size);
+    return NULL;
+}
+
+/* Sees to it that a sliding log has the room its limit needs: the first time, and when a reload
+ * has raised the limit. False when the memory for it isn't to be had. */
+static bool prepare_log(struct memory_store *memory, struct memory_cell *cell,
+                        const struct limit *limit)
+{
+    if (cell->has_log && cell->state.log->capacity >= limit->units)
+        return true;
+    struct limit_log *log = new_log(memory, limit);
+    if (!log)
+        return false;
+    if (cell->has_log) {
+        const struct limit_log *old = cell->state.log;
+        for (uint32_t i = 0; i < old->count; i++)
+            log->times[i] =
+                old->times[(old->next + old->capacity - old->count + i) % old->capacity];
+        log->count = old->count;
+        log->next = old->count % log->capacity;
+        drop_log(memory, cell);
+    }
+    cell->state.log = log;
+    cell->has_log = 1;
+    return true;
+}
+
+/* ---- cells --------------------------------------------------------------------------------- */
+
+/* Never earlier than it was: a thread whose clock reading is older must not make a live key look
+ * expired. Never 0, which marks an empty cell. */
+static void set_expiry(struct memory_cell *cell, uint64_t expires)
+{
+    if (cell->expires < expires)
+        cell->expires = expires & EXPIRES_MAX;
+    if (!cell->expires)
+        cell->expires = 1;
+}
+
+/* Empties a cell and moves back those behind it that would no longer be found. */
+static void remove_cell(struct memory_store *memory, struct memory_stripe *stripe, size_t hole)
+{
+    drop_log(memory, &stripe->cells[hole]);
+    for (size_t at = cell_after(memory, hole); stripe->cells[at].expires;
+         at = cell_after(memory, at)) {
+        size_t home = home_of(memory, stripe->cells[at].key);
+        /* A cell whose home lies (cyclically) after the hole and up to itself stays. */
+        bool stays = hole < at ? hole < home && home <= at : hole < home || home <= at;
+        if (stays)
+            continue;
+        stripe->cells[hole] = stripe->cells[at];
+        hole = at;
+    }
+    stripe->cells[hole] = (struct memory_cell){0};
+    stripe->used--;
+    stripe->reclaimed++;
+    atomic_fetch_sub(&memory->keys, 1);
+}
+
+static size_t sweep(struct memory_store *memory, struct memory_stripe *stripe, size_t cells,
+                    uint64_t now)
+{
+    size_t removed = 0;
+    for (; cells && stripe->used; cells--) {
+        const struct memory_cell *cell = &stripe->cells[stripe->hand];
+        if (cell->expires && cell->expires <= now) {
+            /* What moves into the hole is looked at next, so the hand stays. */
+            remove_cell(memory, stripe, stripe->hand);
+            removed++;
+        } else {
+            stripe->hand = cell_after(memory, stripe->hand);
+        }
+    }
+    return removed;
+}
+
+/* Counts one more key, unless that would be one too many. */
+static bool count_key(struct memory_store *memory)
+{
+    if (atomic_fetch_add(&memory->keys, 1) < memory->max_keys)
+        return true;
+    atomic_fetch_sub(&memory->keys, 1);
+    return false;
+}
+
+static bool make_room(struct memory_store *memory, struct memory_stripe *stripe, uint64_t now)
+{
+    /* One cell of a stripe stays empty for probes to end at. */
+    size_t most = memory->cells_a_stripe - 1;
+    if (stripe->used < most && count_key(memory))
+        return true;
+    return sweep(memory, stripe, SWEEP_WHEN_FULL, now) > 0 && count_key(memory);
+}
+
+static struct memory_cell *find(struct memory_store *memory, struct memory_stripe *stripe,
+                                struct hash128 key, struct memory_cell **reusable, uint64_t now)
+{
+    size_t at = home_of(memory, key);
+    *reusable = NULL;
+    for (; stripe->cells[at].expires; at = cell_after(memory, at)) {
+        struct memory_cell *cell = &stripe->cells[at];
+        if (hash128_equal(cell->key, key))
+            return cell;
+        if (!*reusable && cell->expires <= now)
+            *reusable = cell;
+    }
+    return NULL;
+}
+
+static struct memory_cell *insert(struct memory_store *memory, struct memory_stripe *stripe,
+                                  struct hash128 key, struct memory_cell *reusable, uint64_t now)
+{
+    struct memory_cell *cell = reusable;
+    if (cell) {
+        drop_log(memory, cell);
+        stripe->reclaimed++;
+    } else {
+        if (!make_room(memory, stripe, now))
+            return NULL;
+        size_t at = home_of(memory, key);
+        while (stripe->cells[at].expires)
+            at = cell_after(memory, at);
+        cell = &stripe->cells[at];
+        stripe->used++;
+    }
+    *cell = (struct memory_cell){.key = key};
+    set_expiry(cell, now);
+    return cell;
+}
+
+/* ---- the operations ------------------------------------------------------------------------ */
+
+static enum store_status take_locked(struct memory_store *memory, struct memory_stripe *stripe,
+                                     struct store_take *take, uint64_t now)
+{
+    struct memory_cell *reusable;
+    struct memory_cell *cell = find(memory, stripe, take->key, &reusable, now);
+    if (!cell)
+        cell = insert(memory, stripe, take->key, reusable, now);
+    if (!cell)
+        return STORE_FULL;
+    if (take->limit->algorithm == LIMIT_SLIDING_LOG && !prepare_log(memory, cell, take->limit))
+        return STORE_FULL;
+    take->result = limit_take(take->limit, &cell->state, now, take->wanted);
+    set_expiry(cell, now + take->result.reset_after);
+    return STORE_ANSWERED;
+}
+
+static enum store_status memory_take(struct store *store, struct store_take *take, uint64_t now)
+{
+    struct memory_store *memory = memory_of(store);
+    take->source = STORE_SOURCE_MEMORY;
+    take->taken_at = now;
+    if (take->limit->units == 0) {
+        /* Refused whatever the state, so there is none to keep. */
+        struct limit_state none = {0};
+        take->result = limit_take(take->limit, &none, now, take->wanted);
+        return STORE_ANSWERED;
+    }
+    struct memory_stripe *stripe = stripe_of(memory, take->key);
+    pthread_mutex_lock(&stripe->lock);
+    enum store_status status = take_locked(memory, stripe, take, now);
+    if (status == STORE_FULL)
+        stripe->full_total++;
+    pthread_mutex_unlock(&stripe->lock);
+    return status;
+}
+
+static void memory_give(struct store *store, const struct store_take *take, uint64_t units,
+                        uint64_t now)
+{
+    struct memory_store *memory = memory_of(store);
+    struct memory_stripe *stripe = stripe_of(memory, take->key);
+    struct memory_cell *reusable;
+    pthread_mutex_lock(&stripe->lock);
+    struct memory_cell *cell = find(memory, stripe, take->key, &reusable, now);
+    if (cell)
+        limit_give(take->limit, &cell->state, now, take->taken_at, units);
+    pthread_mutex_unlock(&stripe->lock);
+}
+
+static void memory_upkeep(struct store *store, uint64_t now)
+{
+    struct memory_store *memory = memory_of(store);
+    size_t share = memory->cells_a_stripe / SWEEP_PERIOD + 1;
+    for (size_t i = 0; i < memory->stripe_count; i++) {
+        struct memory_stripe *stripe = &memory->stripes[i];
+        pthread_mutex_lock(&stripe->lock);
+        sweep(memory, stripe, share, now);
+        pthread_mutex_unlock(&stripe->lock);
+    }
+}
+
+static void memory_statistics(struct store *store, struct store_statistics *statistics)
+{
+    struct memory_store *memory = memory_of(store);
+    *statistics = (struct store_statistics){
+        .keys = atomic_load(&memory->keys),
+        .max_keys = memory->max_keys,
+        .log_bytes = atomic_load(&memory->log_bytes),
+    };
+    for (size_t i = 0; i < memory->stripe_count; i++) {
+        struct memory_stripe *stripe = &memory->stripes[i];
+        pthread_mutex_lock(&stripe->lock);
+        statistics->reclaimed += stripe->reclaimed;
+        statistics->full_total += stripe->full_total;
+        pthread_mutex_unlock(&stripe->lock);
+    }
+}
+
+static void memory_free(struct store *store)
+{
+    struct memory_store *memory = memory_of(store);
+    for (size_t i = 0; memory->stripes && i < memory->stripe_count; i++) {
+        struct memory_stripe *stripe = &memory->stripes[i];
+        for (size_t at = 0; stripe->cells && at < memory->cells_a_stripe; at++)
+            drop_log(memory, &stripe->cells[at]);
+        free(stripe->cells);
+        pthread_mutex_destroy(&stripe->lock);
+    }
+    free(memory->stripes);
+    free(memory);
+}
+
+static const struct store_operations memory_operations = {
+    .name = "memory",
+    .take = memory_take,
+    .give = memory_give,
+    .upkeep = memory_upkeep,
+    .statistics = memory_statistics,
+    .free = memory_free,
+};
+
+/* Stripes fill unevenly, by about the square root of their keys; with 40 % of the cells to spare
+ * none is crowded before max_keys is reached, and probes stay short. */
+static size_t cells_for(uint64_t keys)
+{
+    return (size_t)(keys + keys * 2 / 5 + 64);
+}
+
+struct store *store_memory_create(uint64_t max_keys, uint64_t log_memory)
+{
+    if (max_keys > SIZE_MAX / 2 / sizeof(struct memory_cell))
+        return NULL;
+    struct memory_store *memory = calloc(1, sizeof(*memory));
+    if (!memory)
+        return NULL;
+    memory->store.operations = &memory_operations;
+    memory->max_keys = max_keys;
+    memory->log_memory = log_memory;
+    memory->stripe_count = 1;
+    while (memory->stripe_count < STRIPES_MAX && max_keys / memory->stripe_count > KEYS_A_STRIPE)
+        memory->stripe_count *= 2;
+    memory->cells_a_stripe = cells_for(max_keys / memory->stripe_count + 1);
+
+    memory->stripes = aligned_alloc(alignof(struct memory_stripe),
+                                    memory->stripe_count * sizeof(struct memory_stripe));
+    if (!memory->stripes) {
+        free(memory);
+        return NULL;
+    }
+    memset(memory->stripes, 0, memory->stripe_count * sizeof(struct memory_stripe));
+    bool complete = true;
+    for (size_t i = 0; i < memory->stripe_count; i++) {
+        struct memory_stripe *stripe = &memory->stripes[i];
+        pthread_mutex_init(&stripe->lock, NULL);
+        /* calloc of this size is fresh zero pages, which cost nothing until touched. */
+        stripe->cells = calloc(memory->cells_a_stripe, sizeof(struct memory_cell));
+        complete = complete && stripe->cells;
+    }
+    if (!complete) {
+        memory_free(&memory->store);
+        return NULL;
+    }
+    return &memory->store;
+}

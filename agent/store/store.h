@@ -1,0 +1,110 @@
+/* The one store operation: take n units of key k, and its inverse, give.
+ *
+ * A store is a name and a few functions. Every kind of store answers in the same terms (durations
+ * relative, in microseconds), at once or later through the take's callback.
+ */
+#pragma once
+
+#include "base/base.h"
+#include "rules/limit/limit.h"
+
+/* Where an answer came from, as the answer's `source` says it. */
+#define STORE_SOURCE_TABLE(X)                                                                      \
+    X(MEMORY, "memory")                                                                            \
+    X(FALLBACK, "fallback")
+
+enum store_source {
+#define STORE_SOURCE_ENUM(name, text) STORE_SOURCE_##name,
+    STORE_SOURCE_TABLE(STORE_SOURCE_ENUM)
+#undef STORE_SOURCE_ENUM
+};
+
+struct slice store_source_name(enum store_source source);
+
+enum store_status {
+    STORE_ANSWERED,    /* result is filled in */
+    STORE_PENDING,     /* take->answered will be called, from the same thread, later */
+    STORE_FULL,        /* no room for another key; nothing was charged */
+    STORE_UNAVAILABLE, /* no answer is to be had; nothing was charged, as far as is known */
+};
+
+/* One take. The caller owns it and keeps it where it is until it is answered, and keeps `limit` as
+ * long. */
+struct store_take {
+    struct hash128 key;
+    const struct limit *limit;
+    uint64_t wanted; /* >= 1 */
+
+    struct limit_result result; /* filled in by the store ... */
+    uint64_t taken_at;          /* ... with the store's time of it, for give */
+    enum store_source source;
+
+    /* Called once for a take that was STORE_PENDING, with any other status. */
+    void (*answered)(struct store_take *take, enum store_status status);
+};
+
+struct store_statistics {
+    uint64_t keys;       /* held now */
+    uint64_t max_keys;   /* 0: not bounded by this agent */
+    uint64_t log_bytes;  /* of sliding logs, now */
+    uint64_t reclaimed;  /* expired keys whose place was taken back, since the start */
+    uint64_t full_total; /* takes answered STORE_FULL, since the start */
+};
+
+struct store;
+
+struct store_operations {
+    const char *name;
+    enum store_status (*take)(struct store *store, struct store_take *take, uint64_t now);
+    void (*give)(struct store *store, const struct store_take *take, uint64_t units, uint64_t now);
+    /* Regular upkeep, a bounded piece of it a call; called about every STORE_UPKEEP_PERIOD. */
+    void (*upkeep)(struct store *store, uint64_t now);
+    void (*statistics)(struct store *store, struct store_statistics *statistics);
+    void (*free)(struct store *store);
+};
+
+#define STORE_UPKEEP_PERIOD 100000 /* microseconds */
+
+/* Every kind of store starts with this. */
+struct store {
+    const struct store_operations *operations;
+};
+
+/* now: microseconds since the Unix epoch, on a clock that doesn't go back. Whether a store may be
+ * shared between threads is said where it is created. */
+static inline enum store_status store_take(struct store *store, struct store_take *take,
+                                           uint64_t now)
+{
+    return store->operations->take(store, take, now);
+}
+
+/* Gives back units of an answered take: at most take->result.granted. */
+static inline void store_give(struct store *store, const struct store_take *take, uint64_t units,
+                              uint64_t now)
+{
+    store->operations->give(store, take, units, now);
+}
+
+static inline void store_upkeep(struct store *store, uint64_t now)
+{
+    store->operations->upkeep(store, now);
+}
+
+static inline void store_statistics(struct store *store, struct store_statistics *statistics)
+{
+    store->operations->statistics(store, statistics);
+}
+
+/* Accepts NULL. */
+static inline void store_free(struct store *store)
+{
+    if (store)
+        store->operations->free(store);
+}
+
+/* The memory store: one table of cells shared by all threads, in stripes that are locked apart.
+ * Its memory is reserved at once and is touched as keys come. A key goes when it is as good as
+ * never seen. At max_keys a new key is answered STORE_FULL, unless an expired one can be reclaimed;
+ * keys already there go on being counted. log_memory bounds the bytes of all sliding logs likewise.
+ * Always answers at once. NULL when the memory can't be had. max_keys >= 1. */
+struct store *store_memory_create(uint64_t max_keys, uint64_t log_memory);

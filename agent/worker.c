@@ -1,0 +1,228 @@
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "agent/clock.h"
+#include "agent/worker.h"
+
+#define INBOX_MAX 1024
+
+/* Time-outs are looked at this often (seconds); they are kept to about as much. */
+#define EXPIRY_PERIOD 0.1
+
+struct worker {
+    struct connection_host host; /* first: closed() finds the worker from it */
+    struct worker_options options;
+    pthread_t thread;
+    struct ev_loop *loop;
+    ev_async wake;
+    ev_prepare before_sleep;
+    ev_check after_sleep;
+    ev_timer expiry;
+    atomic_uint load;
+    bool told_drained;
+
+    pthread_mutex_t lock; /* of the mailbox, which is all below */
+    int inbox[INBOX_MAX];
+    size_t inbox_count;
+    struct ruleset *new_rules;
+    bool drain;
+    bool stop;
+};
+
+static void connection_closed(struct connection_host *host)
+{
+    atomic_fetch_sub(&((struct worker *)host)->load, 1);
+}
+
+static void use_rules(struct worker *worker, struct ruleset *rules)
+{
+    if (!rules)
+        return;
+    if (!engine_use(worker->host.engine, rules))
+        log_event(LOG_ERROR, "out of memory: a worker keeps its old rules",
+                  LOG_INT("worker", worker->options.index));
+    ruleset_release(rules);
+}
+
+static void report_drained(struct worker *worker)
+{
+    if (!worker->host.draining || worker->told_drained || worker->host.count)
+        return;
+    worker->told_drained = true;
+    worker->options.drained(worker->options.context);
+}
+
+static void on_wake(struct ev_loop *loop, ev_async *watcher, int events)
+{
+    struct worker *worker = watcher->data;
+    int inbox[INBOX_MAX];
+    (void)events;
+
+    pthread_mutex_lock(&worker->lock);
+    size_t count = worker->inbox_count;
+    memcpy(inbox, worker->inbox, count * sizeof(inbox[0]));
+    worker->inbox_count = 0;
+    struct ruleset *rules = worker->new_rules;
+    worker->new_rules = NULL;
+    bool drain = worker->drain;
+    bool stop = worker->stop;
+    pthread_mutex_unlock(&worker->lock);
+
+    use_rules(worker, rules);
+    for (size_t i = 0; i < count; i++)
+        connection_open(&worker->host, inbox[i]);
+    if (drain && !worker->host.draining)
+        connections_drain(&worker->host);
+    if (stop) {
+        connections_abort(&worker->host);
+        ev_break(loop, EVBREAK_ALL);
+    }
+}
+
+static void on_before_sleep(struct ev_loop *loop, ev_prepare *watcher, int events)
+{
+    struct worker *worker = watcher->data;
+    (void)loop;
+    (void)events;
+    connections_flush(&worker->host);
+    report_drained(worker);
+}
+
+static void on_after_sleep(struct ev_loop *loop, ev_check *watcher, int events)
+{
+    struct worker *worker = watcher->data;
+    (void)loop;
+    (void)events;
+    worker->host.now = clock_now();
+}
+
+static void on_expiry(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    struct worker *worker = watcher->data;
+    (void)loop;
+    (void)events;
+    connections_expire(&worker->host);
+}
+
+static void *run(void *argument)
+{
+    struct worker *worker = argument;
+    char name[16];
+    snprintf(name, sizeof(name), "worker-%u", worker->options.index);
+    pthread_setname_np(pthread_self(), name);
+    ev_run(worker->loop, 0);
+    connections_flush(&worker->host);
+    return NULL;
+}
+
+static void watch(struct worker *worker)
+{
+    ev_async_init(&worker->wake, on_wake);
+    ev_prepare_init(&worker->before_sleep, on_before_sleep);
+    ev_check_init(&worker->after_sleep, on_after_sleep);
+    ev_timer_init(&worker->expiry, on_expiry, EXPIRY_PERIOD, EXPIRY_PERIOD);
+    worker->wake.data = worker->before_sleep.data = worker;
+    worker->after_sleep.data = worker->expiry.data = worker;
+    /* The clock is read before any other watcher of the turn runs. */
+    ev_set_priority(&worker->after_sleep, EV_MAXPRI);
+    ev_async_start(worker->loop, &worker->wake);
+    ev_prepare_start(worker->loop, &worker->before_sleep);
+    ev_check_start(worker->loop, &worker->after_sleep);
+    ev_timer_start(worker->loop, &worker->expiry);
+}
+
+struct worker *worker_start(const struct worker_options *options)
+{
+    struct worker *worker = calloc(1, sizeof(*worker));
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+    struct engine *engine = engine_create(&(struct engine_options){
+        .store = options->store, .max_pending = options->max_pending, .rules = options->rules});
+    if (worker && loop && engine) {
+        worker->options = *options;
+        worker->loop = loop;
+        connection_host_open(&worker->host, loop, engine, options->max_frame_size);
+        worker->host.closed = connection_closed;
+        worker->host.now = clock_now();
+        pthread_mutex_init(&worker->lock, NULL);
+        watch(worker);
+        if (pthread_create(&worker->thread, NULL, run, worker) == 0)
+            return worker;
+        pthread_mutex_destroy(&worker->lock);
+    }
+    engine_free(engine);
+    if (loop)
+        ev_loop_destroy(loop);
+    free(worker);
+    return NULL;
+}
+
+bool worker_give(struct worker *worker, int fd)
+{
+    pthread_mutex_lock(&worker->lock);
+    bool fits = worker->inbox_count < INBOX_MAX;
+    if (fits)
+        worker->inbox[worker->inbox_count++] = fd;
+    pthread_mutex_unlock(&worker->lock);
+    if (fits) {
+        atomic_fetch_add(&worker->load, 1);
+        ev_async_send(worker->loop, &worker->wake);
+    }
+    return fits;
+}
+
+void worker_use(struct worker *worker, struct ruleset *rules)
+{
+    ruleset_hold(rules);
+    pthread_mutex_lock(&worker->lock);
+    struct ruleset *unread = worker->new_rules;
+    worker->new_rules = rules;
+    pthread_mutex_unlock(&worker->lock);
+    ruleset_release(unread);
+    ev_async_send(worker->loop, &worker->wake);
+}
+
+void worker_drain(struct worker *worker)
+{
+    pthread_mutex_lock(&worker->lock);
+    worker->drain = true;
+    pthread_mutex_unlock(&worker->lock);
+    ev_async_send(worker->loop, &worker->wake);
+}
+
+void worker_stop(struct worker *worker)
+{
+    pthread_mutex_lock(&worker->lock);
+    worker->stop = true;
+    pthread_mutex_unlock(&worker->lock);
+    ev_async_send(worker->loop, &worker->wake);
+    pthread_join(worker->thread, NULL);
+}
+
+void worker_free(struct worker *worker)
+{
+    for (size_t i = 0; i < worker->inbox_count; i++)
+        close(worker->inbox[i]);
+    ruleset_release(worker->new_rules);
+    connection_host_close(&worker->host);
+    engine_free(worker->host.engine);
+    ev_loop_destroy(worker->loop);
+    pthread_mutex_destroy(&worker->lock);
+    free(worker);
+}
+
+unsigned worker_load(const struct worker *worker)
+{
+    return atomic_load(&worker->load);
+}
+
+const struct connection_counters *worker_connections(const struct worker *worker)
+{
+    return &worker->host.counters;
+}
+
+const struct engine_counters *worker_decisions(const struct worker *worker)
+{
+    return engine_counters(worker->host.engine);
+}

@@ -1,0 +1,45 @@
+/* A worker: one thread, one event loop, its own connections and engine. The control thread talks to
+ * it through a mailbox; nothing else of it is touched from outside, its counters excepted.
+ */
+#pragma once
+
+#include "agent/connection.h"
+#include "agent/engine/engine.h"
+#include "agent/store/store.h"
+
+struct worker_options {
+    unsigned index;
+    struct store *store; /* shared, outlives the worker */
+    struct ruleset *rules;
+    size_t max_pending;
+    uint32_t max_frame_size;
+    /* Told from the worker's thread, once, when a drain is complete. */
+    void (*drained)(void *context);
+    void *context;
+};
+
+struct worker;
+
+/* Starts the thread. NULL when that fails. */
+struct worker *worker_start(const struct worker_options *options);
+
+/* Hands over a non-blocking socket. False when the mailbox is full: the caller keeps it. */
+bool worker_give(struct worker *worker, int fd);
+
+/* New decisions follow these rules from the worker's next turn on. */
+void worker_use(struct worker *worker, struct ruleset *rules);
+
+/* Ends the connections politely; drained is called when none is left. No socket may be given
+ * afterwards. */
+void worker_drain(struct worker *worker);
+
+/* Closes what is left, ends the thread and waits for it. */
+void worker_stop(struct worker *worker);
+
+/* After worker_stop: the counters stayed readable until now. */
+void worker_free(struct worker *worker);
+
+/* Thread-safe. */
+unsigned worker_load(const struct worker *worker); /* connections, those in the mailbox included */
+const struct connection_counters *worker_connections(const struct worker *worker);
+const struct engine_counters *worker_decisions(const struct worker *worker);

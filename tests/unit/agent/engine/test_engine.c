@@ -1,0 +1,413 @@
+#include "agent/engine/engine.h"
+#include "main.h"
+
+#define SECOND UINT64_C(1000000)
+#define NOW    (UINT64_C(1750000000) * SECOND + 17)
+
+static const char rules_text[] =
+    "listen: tcp://127.0.0.1:0\n"
+    "defaults: { algorithm: fixed-window }\n"
+    "rules:\n"
+    "  - name: probes\n"
+    "    match: { path: /health }\n"
+    "    action: allow\n"
+    "  - name: login\n"
+    "    match: { path: { prefix: /login } }\n"
+    "    key: src\n"
+    "    limits: { limit: 2, window: 1h }\n"
+    "    on_store_error: deny\n"
+    "  - name: client\n"
+    "    match: { path: { prefix: / } }\n"
+    "    key: src\n"
+    "    limits: [ { limit: 5, window: 1h }, { limit: 9, window: 1d } ]\n"
+    "    on_store_error: allow\n"
+    "  - name: other\n"
+    "    message: other\n"
+    "    key: token\n"
+    "    limits: { limit: 1, window: 1h }\n";
+
+/* ---- a store that answers when it is told to ------------------------------------------------ */
+
+struct scripted_store {
+    struct store store;
+    struct store *memory; /* what it answers with */
+    bool defer;
+    enum store_status broken; /* what every take is answered with, unless STORE_ANSWERED */
+    struct store_take *waiting[64];
+    size_t count;
+};
+
+static enum store_status scripted_take(struct store *store, struct store_take *take, uint64_t now)
+{
+    struct scripted_store *scripted = (struct scripted_store *)store;
+    if (scripted->defer) {
+        ck_assert_uint_lt(scripted->count, 64);
+        scripted->waiting[scripted->count++] = take;
+        return STORE_PENDING;
+    }
+    return scripted->broken != STORE_ANSWERED ? scripted->broken
+                                              : store_take(scripted->memory, take, now);
+}
+
+static void scripted_give(struct store *store, const struct store_take *take, uint64_t units,
+                          uint64_t now)
+{
+    store_give(((struct scripted_store *)store)->memory, take, units, now);
+}
+
+static const struct store_operations scripted_operations = {
+    .name = "scripted", .take = scripted_take, .give = scripted_give};
+
+/* Answers the take that has waited longest but `skip`. */
+static void answer_waiting(struct scripted_store *scripted, size_t skip)
+{
+    ck_assert_uint_lt(skip, scripted->count);
+    struct store_take *take = scripted->waiting[skip];
+    scripted->count--;
+    memmove(scripted->waiting + skip, scripted->waiting + skip + 1,
+            (scripted->count - skip) * sizeof(struct store_take *));
+    enum store_status status = scripted->broken;
+    if (status == STORE_ANSWERED)
+        status = store_take(scripted->memory, take, NOW);
+    take->answered(take, status);
+}
+
+/* ---- a client ------------------------------------------------------------------------------ */
+
+struct bench {
+    struct engine_client client; /* first */
+    struct scripted_store store;
+    struct engine *engine;
+    uint8_t output[65536];
+    struct writer writer;
+    size_t answered;
+};
+
+static void client_answered(struct engine_client *client, const struct engine_decision *decision)
+{
+    struct bench *bench = (struct bench *)client;
+    bench->answered++;
+    engine_write(decision, 16380, &bench->writer);
+}
+
+static struct ruleset *load(const char *text)
+{
+    struct rules_report *report = calloc(1, sizeof(*report));
+    struct rules_set *set = rules_load(slice_of_string(text), 1, report);
+    ck_assert_msg(set, "%zu:%.*s", report->problems[0].line, SLICE_ARGS(report->problems[0].text));
+    rules_report_free(report);
+    free(report);
+    return ruleset_create(set);
+}
+
+static struct bench *bench_open(size_t max_pending)
+{
+    struct bench *bench = calloc(1, sizeof(*bench));
+    struct ruleset *rules = load(rules_text);
+    bench->client.answered = client_answered;
+    bench->store.store.operations = &scripted_operations;
+    bench->store.memory = store_memory_create(1000, 0);
+    bench->engine = engine_create(&(struct engine_options){
+        .store = &bench->store.store, .max_pending = max_pending, .rules = rules});
+    ruleset_release(rules);
+    bench->writer = writer_open(bench->output, sizeof(bench->output));
+    return bench;
+}
+
+static void bench_close(struct bench *bench)
+{
+    ck_assert_uint_eq(engine_pending(bench->engine), 0);
+    engine_free(bench->engine);
+    store_free(bench->store.memory);
+    free(bench);
+}
+
+static void write_request(struct writer *w, const char *message, const char *path, uint8_t client)
+{
+    struct value src = {.type = VALUE_IPV4, .address = {192, 0, 2, client}};
+    struct value text = {.type = VALUE_STRING, .bytes = slice_of_string(path)};
+    spop_write_message(w, slice_of_string(message), 3);
+    spop_write_argument(w, SLICE("src"), &src);
+    spop_write_argument(w, SLICE("unused"), &text);
+    spop_write_argument(w, SLICE("path"), &text);
+}
+
+static enum engine_outcome notify(struct bench *bench, struct slice payload, uint64_t frame_id)
+{
+    struct spop_frame frame = {.type = SPOP_FRAME_NOTIFY,
+                               .flags = SPOP_FLAG_FIN,
+                               .stream_id = 3,
+                               .frame_id = frame_id,
+                               .payload = payload};
+    return engine_notify(bench->engine, &bench->client, &frame, NOW, 16380, &bench->writer);
+}
+
+static enum engine_outcome request(struct bench *bench, const char *path, uint8_t client,
+                                   uint64_t frame_id)
+{
+    uint8_t bytes[512];
+    struct writer w = writer_open(bytes, sizeof(bytes));
+    write_request(&w, "sluice-request", path, client);
+    return notify(bench, writer_slice(&w), frame_id);
+}
+
+/* The next ACK as "name=value ...", in order. */
+static const char *next_answer(struct bench *bench, uint64_t frame_id)
+{
+    static char text[2048];
+    struct spop_frame frame;
+    struct spop_action action;
+    struct slice output = writer_slice(&bench->writer);
+    int64_t size = spop_frame_decode(output, 16380, &frame);
+    ck_assert_int_gt(size, 0);
+    ck_assert_uint_eq(frame.type, SPOP_FRAME_ACK);
+    ck_assert_uint_eq(frame.stream_id, 3);
+    ck_assert_uint_eq(frame.frame_id, frame_id);
+    struct writer w = writer_open(text, sizeof(text) - 1);
+    struct cursor c = cursor_open(frame.payload);
+    while (spop_next_action(&c, &action)) {
+        ck_assert_int_eq(action.scope, SPOP_SCOPE_TRANSACTION);
+        writer_bytes(&w, writer_size(&w) ? SLICE(" ") : SLICE(""));
+        writer_bytes(&w, action.name);
+        writer_uint8(&w, '=');
+        value_print(&action.value, &w);
+    }
+    ck_assert_int_eq(c.error, ERROR_NONE);
+    text[writer_size(&w)] = 0;
+    memmove(bench->output, bench->output + size, output.size - (size_t)size);
+    bench->writer.position -= size;
+    return text;
+}
+
+static void expect(struct bench *bench, const char *path, uint8_t client, const char *answer)
+{
+    ck_assert_int_eq(request(bench, path, client, 1), ENGINE_ANSWERED);
+    ck_assert_str_eq(next_answer(bench, 1), answer);
+}
+
+/* ---- answers ------------------------------------------------------------------------------- */
+
+/* NOW is 6 min 40 s into an hour. */
+START_TEST(the_strictest_limit_is_reported)
+{
+    struct bench *bench = bench_open(10);
+    expect(bench, "/login", 1,
+           "allow=true deny=false rule=login source=memory limit=2 remaining=1 reset=3200 "
+           "ratelimit=\"login\";r=1;t=3200 ratelimit_policy=\"login\";q=2;w=3600");
+    expect(bench, "/x", 1,
+           "allow=true deny=false rule=client source=memory limit=5 remaining=3 reset=3200 "
+           "ratelimit=\"client-1h\";r=3;t=3200 ratelimit_policy=\"client-1h\";q=5;w=3600");
+    request(bench, "/login", 1, 1);
+    next_answer(bench, 1);
+    expect(bench, "/login", 1,
+           "allow=false deny=true retry_after=3200 rule=login source=memory limit=2 remaining=0 "
+           "reset=3200 ratelimit=\"login\";r=0;t=3200 ratelimit_policy=\"login\";q=2;w=3600");
+    ck_assert_uint_eq(counter_read(&engine_counters(bench->engine)->refused), 1);
+    ck_assert_uint_eq(counter_read(&engine_counters(bench->engine)->allowed), 3);
+    bench_close(bench);
+}
+END_TEST
+
+START_TEST(what_one_limit_refuses_is_charged_to_none)
+{
+    struct bench *bench = bench_open(10);
+    for (int i = 0; i < 20; i++) { /* two pass, the others cost nothing */
+        request(bench, "/login", 1, 1);
+        next_answer(bench, 1);
+    }
+    for (int i = 0; i < 3; i++) {
+        request(bench, "/x", 1, 1);
+        ck_assert_ptr_nonnull(strstr(next_answer(bench, 1), "allow=true"));
+    }
+    request(bench, "/x", 1, 1);
+    ck_assert_ptr_nonnull(strstr(next_answer(bench, 1), "deny=true"));
+    bench_close(bench);
+}
+END_TEST
+
+START_TEST(without_a_limit_a_request_is_allowed)
+{
+    struct bench *bench = bench_open(10);
+    expect(bench, "/health", 1, "allow=true deny=false rule=probes");
+    expect(bench, "relative", 1, "allow=true deny=false");
+    const struct engine_counters *counters = engine_counters(bench->engine);
+    ck_assert_uint_eq(counter_read(&counters->bypassed), 1);
+    ck_assert_uint_eq(counter_read(&counters->unmatched), 1);
+    bench_close(bench);
+}
+END_TEST
+
+START_TEST(a_rule_without_its_key_does_not_apply_and_is_counted)
+{
+    struct bench *bench = bench_open(10);
+    uint8_t bytes[64];
+    struct writer w = writer_open(bytes, sizeof(bytes));
+    spop_write_message(&w, SLICE("other"), 0);
+    ck_assert_int_eq(notify(bench, writer_slice(&w), 1), ENGINE_ANSWERED);
+    ck_assert_str_eq(next_answer(bench, 1), "allow=true deny=false");
+    ck_assert_uint_eq(counter_read(&engine_counters(bench->engine)->key_absent), 1);
+    bench_close(bench);
+}
+END_TEST
+
+START_TEST(several_messages_are_one_decision)
+{
+    struct bench *bench = bench_open(10);
+    struct value token = {.type = VALUE_STRING, .bytes = SLICE("t")};
+    uint8_t bytes[512];
+    struct writer w = writer_open(bytes, sizeof(bytes));
+    write_request(&w, "first", "/x", 1);
+    spop_write_message(&w, SLICE("other"), 1);
+    spop_write_argument(&w, SLICE("token"), &token);
+    ck_assert_int_eq(notify(bench, writer_slice(&w), 1), ENGINE_ANSWERED);
+    ck_assert_ptr_nonnull(strstr(next_answer(bench, 1), "allow=true deny=false rule=other"));
+    ck_assert_int_eq(notify(bench, writer_slice(&w), 2), ENGINE_ANSWERED);
+    ck_assert_ptr_nonnull(strstr(next_answer(bench, 2), "deny=true retry_after=3200 rule=other"));
+    /* The second was charged to neither. */
+    request(bench, "/x", 1, 3);
+    ck_assert_ptr_nonnull(strstr(next_answer(bench, 3), "remaining=3"));
+    bench_close(bench);
+}
+END_TEST
+
+START_TEST(a_notify_that_ends_in_rubbish_is_charged_to_none)
+{
+    struct bench *bench = bench_open(10);
+    uint8_t bytes[512];
+    struct writer w = writer_open(bytes, sizeof(bytes));
+    write_request(&w, "sluice-request", "/x", 1);
+    for (size_t size = 1; size < writer_size(&w); size++)
+        ck_assert_int_eq(notify(bench, slice_of(bytes, size), 1), ENGINE_MALFORMED);
+    ck_assert_uint_eq(writer_size(&bench->writer), 0);
+    ck_assert_int_eq(notify(bench, writer_slice(&w), 1), ENGINE_ANSWERED);
+    ck_assert_ptr_nonnull(strstr(next_answer(bench, 1), "remaining=4"));
+    bench_close(bench);
+}
+END_TEST
+
+START_TEST(a_small_frame_loses_the_last_variables)
+{
+    struct bench *bench = bench_open(10);
+    uint8_t bytes[512];
+    struct writer w = writer_open(bytes, sizeof(bytes));
+    write_request(&w, "sluice-request", "/x", 1);
+    struct spop_frame frame = {.stream_id = 3, .frame_id = 1, .payload = writer_slice(&w)};
+    size_t before = ENGINE_ANSWER_MAX;
+    for (uint32_t most = 256; most >= 60; most -= 4) {
+        engine_notify(bench->engine, &bench->client, &frame, NOW, most, &bench->writer);
+        size_t size = writer_size(&bench->writer);
+        ck_assert_uint_le(size, most + SPOP_LENGTH_SIZE);
+        ck_assert_uint_le(size, before + 24); /* a number may have gained a digit */
+        before = size;
+        const char *answer = next_answer(bench, 1);
+        ck_assert_ptr_nonnull(strstr(answer, "allow="));
+        ck_assert_ptr_nonnull(strstr(answer, "deny="));
+    }
+    bench_close(bench);
+}
+END_TEST
+
+/* ---- stores that are full, away, or slow ---------------------------------------------------- */
+
+START_TEST(a_store_that_fails_is_answered_by_the_rule)
+{
+    struct bench *bench = bench_open(10);
+    const struct engine_counters *counters = engine_counters(bench->engine);
+    bench->store.broken = STORE_FULL;
+    request(bench, "/x", 1, 1);
+    ck_assert_ptr_nonnull(
+        strstr(next_answer(bench, 1), "allow=true deny=false rule=client source=fallback"));
+    ck_assert_uint_eq(counter_read(&counters->store_full), 2);
+    bench->store.broken = STORE_UNAVAILABLE;
+    request(bench, "/login", 1, 1);
+    ck_assert_ptr_nonnull(strstr(next_answer(bench, 1), "deny=true retry_after=1 rule=login "
+                                                        "source=fallback"));
+    ck_assert_uint_eq(counter_read(&counters->store_unavailable), 3);
+
+    bench->store.broken = STORE_ANSWERED; /* none of it was charged */
+    request(bench, "/login", 1, 1);
+    ck_assert_ptr_nonnull(strstr(next_answer(bench, 1), "remaining=1"));
+    bench_close(bench);
+}
+END_TEST
+
+START_TEST(answers_go_out_as_they_come_in)
+{
+    struct bench *bench = bench_open(10);
+    bench->store.defer = true;
+    ck_assert_int_eq(request(bench, "/x", 1, 1), ENGINE_PENDING); /* two takes */
+    ck_assert_int_eq(request(bench, "/x", 2, 2), ENGINE_PENDING); /* two more */
+    ck_assert_uint_eq(engine_pending(bench->engine), 2);
+    answer_waiting(&bench->store, 0);
+    answer_waiting(&bench->store, 1);
+    ck_assert_uint_eq(bench->answered, 0);
+    answer_waiting(&bench->store, 1);
+    ck_assert_uint_eq(bench->answered, 1);
+    ck_assert_ptr_nonnull(strstr(next_answer(bench, 2), "remaining=4"));
+    answer_waiting(&bench->store, 0);
+    ck_assert_ptr_nonnull(strstr(next_answer(bench, 1), "remaining=4"));
+    ck_assert_uint_eq(engine_pending(bench->engine), 0);
+    bench_close(bench);
+}
+END_TEST
+
+START_TEST(a_pending_refusal_gives_back_what_was_granted)
+{
+    struct bench *bench = bench_open(10);
+    for (int i = 0; i < 2; i++) {
+        request(bench, "/login", 1, 1);
+        next_answer(bench, 1);
+    }
+    bench->store.defer = true;
+    request(bench, "/login", 1, 9);
+    while (bench->store.count)
+        answer_waiting(&bench->store, bench->store.count - 1);
+    ck_assert_ptr_nonnull(strstr(next_answer(bench, 9), "deny=true"));
+    bench->store.defer = false;
+    request(bench, "/x", 1, 1);
+    ck_assert_ptr_nonnull(strstr(next_answer(bench, 1), "remaining=2"));
+    bench_close(bench);
+}
+END_TEST
+
+START_TEST(no_more_than_max_pending_wait)
+{
+    struct bench *bench = bench_open(2);
+    bench->store.defer = true;
+    request(bench, "/x", 1, 1);
+    request(bench, "/x", 1, 2);
+    ck_assert_int_eq(request(bench, "/login", 1, 3), ENGINE_ANSWERED);
+    ck_assert_ptr_nonnull(strstr(next_answer(bench, 3), "deny=true"));
+    ck_assert_int_eq(request(bench, "/health", 1, 4), ENGINE_ANSWERED);
+    ck_assert_uint_eq(counter_read(&engine_counters(bench->engine)->pending_full), 1);
+    next_answer(bench, 4);
+    while (bench->store.count)
+        answer_waiting(&bench->store, 0);
+    ck_assert_uint_eq(bench->answered, 2);
+    bench_close(bench);
+}
+END_TEST
+
+START_TEST(a_pending_decision_ends_by_the_rules_it_began_with)
+{
+    struct bench *bench = bench_open(10);
+    struct ruleset *next = load("listen: tcp://127.0.0.1:0\nanswer: [ rule ]\nrules: []\n");
+    bench->store.defer = true;
+    request(bench, "/login", 1, 1);
+    ck_assert(engine_use(bench->engine, next));
+    ruleset_release(next);
+    expect(bench, "/login", 1, "allow=true deny=false");
+    while (bench->store.count) /* the old set is read here, and freed after it */
+        answer_waiting(&bench->store, 0);
+    ck_assert_ptr_nonnull(strstr(next_answer(bench, 1), "rule=login source=memory"));
+    bench_close(bench);
+}
+END_TEST
+
+UNIT_MAIN("engine", the_strictest_limit_is_reported, what_one_limit_refuses_is_charged_to_none,
+          without_a_limit_a_request_is_allowed,
+          a_rule_without_its_key_does_not_apply_and_is_counted, several_messages_are_one_decision,
+          a_notify_that_ends_in_rubbish_is_charged_to_none, a_small_frame_loses_the_last_variables,
+          a_store_that_fails_is_answered_by_the_rule, answers_go_out_as_they_come_in,
+          a_pending_refusal_gives_back_what_was_granted, no_more_than_max_pending_wait,
+          a_pending_decision_ends_by_the_rules_it_began_with)

@@ -1,0 +1,254 @@
+#include <pthread.h>
+
+#include "agent/store/store.h"
+#include "main.h"
+#include "random.h"
+
+#define SECOND UINT64_C(1000000)
+#define START  (UINT64_C(1750000000) * SECOND) /* a whole number of minutes */
+
+static const struct limit per_minute = {LIMIT_FIXED_WINDOW, 1000, 60 * SECOND, 0};
+
+static struct hash128 key_of(uint64_t number)
+{
+    return hash128(slice_of(&number, sizeof(number)), 1);
+}
+
+static enum store_status take(struct store *store, uint64_t key, const struct limit *limit,
+                              uint64_t now, struct store_take *taken)
+{
+    *taken = (struct store_take){.key = key_of(key), .limit = limit, .wanted = 1};
+    return store_take(store, taken, now);
+}
+
+/* What one take is granted; the take must be answered. */
+static uint64_t grant(struct store *store, uint64_t key, const struct limit *limit, uint64_t now)
+{
+    struct store_take taken;
+    ck_assert_int_eq(take(store, key, limit, now, &taken), STORE_ANSWERED);
+    return taken.result.granted;
+}
+
+static struct store_statistics statistics_of(struct store *store)
+{
+    struct store_statistics statistics;
+    store_statistics(store, &statistics);
+    return statistics;
+}
+
+/* ---- counting ------------------------------------------------------------------------------ */
+
+struct hammer {
+    struct store *store;
+    uint64_t granted;
+};
+
+static void *hammer(void *argument)
+{
+    struct hammer *h = argument;
+    for (int i = 0; i < 20000; i++)
+        h->granted += grant(h->store, 7, &per_minute, START + (uint64_t)i);
+    return NULL;
+}
+
+START_TEST(threads_share_one_limit_exactly)
+{
+    struct store *store = store_memory_create(100000, 0);
+    pthread_t threads[4];
+    struct hammer hammers[4];
+    uint64_t granted = 0;
+    for (int i = 0; i < 4; i++) {
+        hammers[i] = (struct hammer){store, 0};
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, hammer, &hammers[i]), 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        granted += hammers[i].granted;
+    }
+    ck_assert_uint_eq(granted, 1000);
+    store_free(store);
+}
+END_TEST
+
+START_TEST(what_is_given_back_can_be_taken_again)
+{
+    struct limit two = {LIMIT_FIXED_WINDOW, 2, 60 * SECOND, 0};
+    struct store *store = store_memory_create(10, 0);
+    struct store_take taken;
+    ck_assert_int_eq(take(store, 1, &two, START, &taken), STORE_ANSWERED);
+    ck_assert_uint_eq(grant(store, 1, &two, START), 1);
+    ck_assert_uint_eq(grant(store, 1, &two, START), 0);
+    store_give(store, &taken, 1, START);
+    ck_assert_uint_eq(grant(store, 1, &two, START), 1);
+    ck_assert_uint_eq(grant(store, 1, &two, START), 0);
+    /* Of a key that is no longer there: nothing happens. */
+    taken.key = key_of(99);
+    store_give(store, &taken, 1, START);
+    ck_assert_uint_eq(statistics_of(store).keys, 1);
+    store_free(store);
+}
+END_TEST
+
+START_TEST(a_limit_of_zero_keeps_no_key)
+{
+    struct limit none = {LIMIT_TOKEN_BUCKET, 0, SECOND, 0};
+    struct store *store = store_memory_create(1, 0);
+    for (uint64_t key = 0; key < 10; key++)
+        ck_assert_uint_eq(grant(store, key, &none, START), 0);
+    ck_assert_uint_eq(statistics_of(store).keys, 0);
+    store_free(store);
+}
+END_TEST
+
+/* ---- room ---------------------------------------------------------------------------------- */
+
+static void fill(struct store *store, uint64_t keys, uint64_t now)
+{
+    for (uint64_t key = 0; key < keys; key++)
+        ck_assert_uint_eq(grant(store, key, &per_minute, now), 1);
+}
+
+/* For a table of one stripe, and for one of many. */
+static void check_full(uint64_t max_keys)
+{
+    struct store *store = store_memory_create(max_keys, 0);
+    struct store_take taken;
+    fill(store, max_keys, START);
+    ck_assert_uint_eq(statistics_of(store).keys, max_keys);
+
+    ck_assert_int_eq(take(store, max_keys, &per_minute, START, &taken), STORE_FULL);
+    ck_assert_uint_eq(statistics_of(store).full_total, 1);
+    /* Those that are there go on being counted. */
+    ck_assert_int_eq(take(store, 0, &per_minute, START, &taken), STORE_ANSWERED);
+    ck_assert_uint_eq(taken.result.remaining, 998);
+
+    /* Once the window is over there is room again, and never for more than max_keys. */
+    uint64_t later = START + 60 * SECOND;
+    for (uint64_t key = 0; key < max_keys; key++)
+        ck_assert_uint_eq(grant(store, 1000000 + key, &per_minute, later), 1);
+    ck_assert_int_eq(take(store, 0, &per_minute, later, &taken), STORE_FULL);
+    ck_assert_uint_eq(statistics_of(store).keys, max_keys);
+    store_free(store);
+}
+
+START_TEST(a_full_store_says_so)
+{
+    check_full(1);
+    check_full(100);
+}
+END_TEST
+
+START_TEST(a_full_store_of_many_stripes_says_so)
+{
+    struct store *store = store_memory_create(50000, 0);
+    struct store_take taken;
+    fill(store, 50000, START);
+    ck_assert_int_eq(take(store, 50000, &per_minute, START, &taken), STORE_FULL);
+    ck_assert_uint_eq(statistics_of(store).keys, 50000);
+    store_free(store);
+}
+END_TEST
+
+START_TEST(upkeep_takes_out_what_has_expired_and_nothing_else)
+{
+    struct limit hour = {LIMIT_FIXED_WINDOW, 5, 3600 * SECOND, 0};
+    struct store *store = store_memory_create(20000, 0);
+    fill(store, 10000, START);
+    for (uint64_t key = 0; key < 100; key++)
+        ck_assert_uint_eq(grant(store, 500000 + key, &hour, START), 1);
+    for (int i = 0; i < 2000; i++)
+        store_upkeep(store, START + 60 * SECOND);
+    ck_assert_uint_eq(statistics_of(store).keys, 100);
+    ck_assert_uint_eq(statistics_of(store).reclaimed, 10000);
+    for (uint64_t key = 0; key < 100; key++) {
+        struct store_take taken;
+        take(store, 500000 + key, &hour, START + 61 * SECOND, &taken);
+        ck_assert_uint_eq(taken.result.remaining, 3);
+    }
+    store_free(store);
+}
+END_TEST
+
+START_TEST(the_most_keys_that_can_be_asked_for)
+{
+    ck_assert_ptr_null(store_memory_create(UINT64_MAX, 0));
+}
+END_TEST
+
+/* ---- the table against a model ------------------------------------------------------------- */
+
+#define MODEL_KEYS 3000
+
+/* Fixed windows of several lengths, so that cells expire at all times; the model keeps each key's
+ * window and count apart. */
+START_TEST(a_table_that_comes_and_goes_counts_like_a_plain_array)
+{
+    static uint64_t window_of[MODEL_KEYS];
+    static uint64_t count_of[MODEL_KEYS];
+    struct random random = random_open("table");
+    struct store *store = store_memory_create(MODEL_KEYS, 0);
+    uint64_t now = START;
+    for (int i = 0; i < 400000; i++) {
+        uint64_t key = random_below(&random, MODEL_KEYS);
+        struct limit limit = {LIMIT_FIXED_WINDOW, 5, (1 + key % 7) * SECOND, 0};
+        uint64_t window = now / limit.window + 1;
+        if (window_of[key] != window)
+            count_of[key] = 0;
+        window_of[key] = window;
+        uint64_t expected = count_of[key] < 5 ? 1 : 0;
+        count_of[key] += expected;
+        ck_assert_uint_eq(grant(store, key, &limit, now), expected);
+        now += random_below(&random, 2000);
+        if (i % 50 == 0)
+            store_upkeep(store, now);
+    }
+    ck_assert_uint_gt(statistics_of(store).reclaimed, MODEL_KEYS);
+    store_free(store);
+}
+END_TEST
+
+/* ---- sliding logs -------------------------------------------------------------------------- */
+
+START_TEST(logs_are_bounded_in_bytes)
+{
+    struct limit log = {LIMIT_SLIDING_LOG, 100, 10 * SECOND, 0};
+    size_t each = limit_log_size(&log);
+    struct store *store = store_memory_create(1000, 3 * each);
+    struct store_take taken;
+    for (uint64_t key = 0; key < 3; key++)
+        ck_assert_uint_eq(grant(store, key, &log, START), 1);
+    ck_assert_int_eq(take(store, 3, &log, START, &taken), STORE_FULL);
+    ck_assert_uint_eq(statistics_of(store).log_bytes, 3 * each);
+    for (int i = 0; i < 2000; i++)
+        store_upkeep(store, START + 10 * SECOND);
+    ck_assert_uint_eq(statistics_of(store).log_bytes, 0);
+    ck_assert_uint_eq(grant(store, 3, &log, START + 10 * SECOND), 1);
+    store_free(store);
+}
+END_TEST
+
+START_TEST(a_log_goes_on_when_its_limit_is_changed)
+{
+    struct limit small = {LIMIT_SLIDING_LOG, 3, 10 * SECOND, 0};
+    struct limit large = {LIMIT_SLIDING_LOG, 5, 10 * SECOND, 0};
+    struct store *store = store_memory_create(10, 1 << 20);
+    for (uint64_t i = 0; i < 3; i++)
+        ck_assert_uint_eq(grant(store, 1, &small, START + i * SECOND), 1);
+    ck_assert_uint_eq(grant(store, 1, &small, START + 3 * SECOND), 0);
+    ck_assert_uint_eq(grant(store, 1, &large, START + 3 * SECOND), 1);
+    ck_assert_uint_eq(grant(store, 1, &large, START + 4 * SECOND), 1);
+    ck_assert_uint_eq(grant(store, 1, &large, START + 4 * SECOND), 0);
+    /* The first of the small limit's three is over, the others still count. */
+    ck_assert_uint_eq(grant(store, 1, &large, START + 10 * SECOND), 1);
+    ck_assert_uint_eq(grant(store, 1, &large, START + 10 * SECOND), 0);
+    /* And back: five in the last ten seconds are more than three. */
+    ck_assert_uint_eq(grant(store, 1, &small, START + 11 * SECOND), 0);
+    store_free(store);
+}
+END_TEST
+
+UNIT_MAIN("memory", threads_share_one_limit_exactly, what_is_given_back_can_be_taken_again,
+          a_limit_of_zero_keeps_no_key, a_full_store_says_so, a_full_store_of_many_stripes_says_so,
+          upkeep_takes_out_what_has_expired_and_nothing_else, the_most_keys_that_can_be_asked_for,
+          a_table_that_comes_and_goes_counts_like_a_plain_array, logs_are_bounded_in_bytes,
+          a_log_goes_on_when_its_limit_is_changed)
