@@ -7,9 +7,8 @@
 static void write_action(struct writer *w, enum spop_action_type type, uint8_t arguments,
                          enum spop_scope scope, struct slice name)
 {
-    writer_uint8(w, (uint8_t)type);
-    writer_uint8(w, arguments);
-    writer_uint8(w, (uint8_t)scope);
+    const uint8_t head[] = {(uint8_t)type, arguments, (uint8_t)scope};
+    writer_bytes(w, slice_of(head, sizeof(head)));
     spop_write_string(w, name);
 }
 
@@ -43,6 +42,9 @@ bool spop_next_action(struct cursor *c, struct spop_action *action)
     action->type = (enum spop_action_type)type;
     action->scope = (enum spop_scope)scope;
     action->name = spop_read_string(c);
-    action->value = type == SPOP_SET_VAR ? spop_read_value(c) : (struct value){.type = VALUE_NULL};
+    if (action->type == SPOP_SET_VAR)
+        spop_read_value(c, &action->value);
+    else
+        action->value = (struct value){.type = VALUE_NULL};
     return !c->error;
 }

@@ -13,7 +13,8 @@ bool spop__read_items(struct slice payload, struct spop__item *items, size_t cou
     struct cursor c = cursor_open(payload);
     while (cursor_left(&c)) {
         struct slice key = spop_read_string(&c);
-        struct value value = spop_read_value(&c);
+        struct value value;
+        spop_read_value(&c, &value);
         if (c.error)
             return false;
         struct spop__item *item = find(items, count, key);

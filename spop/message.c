@@ -21,7 +21,7 @@ bool spop_next_argument(struct cursor *c, struct spop_message *message,
         return false;
     message->arguments_left--;
     argument->name = spop_read_string(c);
-    argument->value = spop_read_value(c);
+    spop_read_value(c, &argument->value);
     return !c->error;
 }
 

@@ -45,7 +45,7 @@ static inline struct slice spop_read_string(struct cursor *c)
  * ways an unknown type is ERROR_MALFORMED, and a 32-bit integer that doesn't fit 32 bits
  * ERROR_RANGE. What could not be read is VALUE_NULL. */
 void spop_write_value(struct writer *w, const struct value *value);
-struct value spop_read_value(struct cursor *c);
+void spop_read_value(struct cursor *c, struct value *value);
 
 /* ---- status codes -------------------------------------------------------------------------- */
 

@@ -76,46 +76,47 @@ static void read_address(struct cursor *c, uint8_t address[16], size_t size)
         memcpy(address, bytes.data, size);
 }
 
-struct value spop_read_value(struct cursor *c)
+/* Field by field into *value: a struct put together on the stack and returned costs as much again.
+ */
+void spop_read_value(struct cursor *c, struct value *value)
 {
     uint8_t first = cursor_uint8(c);
-    struct value value = {.type = VALUE_NULL};
+    value->type = VALUE_NULL;
     switch (first & TYPE_MASK) {
     case VALUE_NULL:
         break;
     case VALUE_BOOL:
-        value.boolean = first & FLAG_TRUE;
+        value->boolean = first & FLAG_TRUE;
         break;
     case VALUE_INT32:
-        value.integer = (int64_t)spop_read_varint(c);
-        if (value.integer < INT32_MIN || value.integer > INT32_MAX)
+        value->integer = (int64_t)spop_read_varint(c);
+        if (value->integer < INT32_MIN || value->integer > INT32_MAX)
             cursor_fail(c, ERROR_RANGE);
         break;
     case VALUE_UINT32:
-        value.natural = spop_read_varint(c);
-        if (value.natural > UINT32_MAX)
+        value->natural = spop_read_varint(c);
+        if (value->natural > UINT32_MAX)
             cursor_fail(c, ERROR_RANGE);
         break;
     case VALUE_INT64:
-        value.integer = (int64_t)spop_read_varint(c);
+        value->integer = (int64_t)spop_read_varint(c);
         break;
     case VALUE_UINT64:
-        value.natural = spop_read_varint(c);
+        value->natural = spop_read_varint(c);
         break;
     case VALUE_IPV4:
-        read_address(c, value.address, 4);
+        read_address(c, value->address, 4);
         break;
     case VALUE_IPV6:
-        read_address(c, value.address, 16);
+        read_address(c, value->address, 16);
         break;
     case VALUE_STRING:
     case VALUE_BINARY:
-        value.bytes = spop_read_string(c);
+        value->bytes = spop_read_string(c);
         break;
     default:
         cursor_fail(c, ERROR_MALFORMED);
     }
     if (!c->error)
-        value.type = (enum value_type)(first & TYPE_MASK);
-    return value;
+        value->type = (enum value_type)(first & TYPE_MASK);
 }

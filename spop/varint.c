@@ -16,13 +16,13 @@ size_t spop_varint_size(uint64_t number)
 
 void spop_write_varint(struct writer *w, uint64_t number)
 {
+    if (number < SPOP_VARINT_ONE_BYTE) {
+        writer_uint8(w, (uint8_t)number);
+        return;
+    }
     uint8_t *p = writer_reserve(w, spop_varint_size(number));
     if (!p)
         return;
-    if (number < SPOP_VARINT_ONE_BYTE) {
-        *p = (uint8_t)number;
-        return;
-    }
     *p++ = (uint8_t)(number | 0xf0);
     for (number = (number - SPOP_VARINT_ONE_BYTE) >> 4; number >= 128; number = (number - 128) >> 7)
         *p++ = (uint8_t)(number | 0x80);
@@ -34,8 +34,9 @@ uint64_t spop__read_long_varint(struct cursor *c)
     uint64_t number = cursor_uint8(c);
     if (number < SPOP_VARINT_ONE_BYTE)
         return number;
-    /* The tenth byte is shifted by 60: there only 4 more bits are left, and none after it. */
-    for (unsigned shift = 4; shift <= 60; shift += 7) {
+    /* Ends with the tenth byte at the latest, which is shifted by 60: the mark of one more byte,
+     * 0x80, is then among the bits that are shifted out. */
+    for (unsigned shift = 4;; shift += 7) {
         uint64_t byte = cursor_uint8(c);
         uint64_t part = byte << shift;
         if (part >> shift != byte || number > UINT64_MAX - part) {
@@ -46,6 +47,4 @@ uint64_t spop__read_long_varint(struct cursor *c)
         if (byte < 128)
             return c->error ? 0 : number;
     }
-    cursor_fail(c, ERROR_MALFORMED);
-    return 0;
 }

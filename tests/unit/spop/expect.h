@@ -4,23 +4,10 @@
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "tests/unit/random.h"
 #include "transcript.h"
 #include "wire.h"
-
-/* Another one in every run, printed; SLUICE_SEED=N in the environment repeats a run. */
-static inline uint64_t expect_seed(void)
-{
-    const char *given = getenv("SLUICE_SEED");
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)now.tv_sec ^ (uint64_t)now.tv_nsec;
-    seed += seed == 0;
-    printf("SLUICE_SEED=%llu\n", (unsigned long long)seed);
-    fflush(stdout);
-    return seed;
-}
 
 /* The writer holds what the text describes (see wire_parse). */
 static inline void expect_written(const struct writer *w, const char *text)

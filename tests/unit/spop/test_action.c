@@ -129,15 +129,15 @@ END_TEST
 
 START_TEST(random_actions_come_back)
 {
-    uint64_t random = expect_seed();
+    struct random random = random_open("random_actions_come_back");
     for (int round = 0; round < 5000; round++) {
         uint8_t buffer[4096];
         struct spop_action actions[16];
         struct spop_action read;
-        size_t count = transcript_random(&random) % 17;
+        size_t count = random_below(&random, 17);
         struct writer w = writer_open(buffer, sizeof(buffer));
         for (size_t i = 0; i < count; i++) {
-            uint64_t bits = transcript_random(&random);
+            uint64_t bits = random_next(&random);
             actions[i] = (struct spop_action){
                 .type = bits & 1 ? SPOP_SET_VAR : SPOP_UNSET_VAR,
                 .scope = (enum spop_scope)((bits >> 8) % 5),

@@ -202,6 +202,7 @@ static void expect_truncations(const char *text, bool haproxy, const enum spop_s
     struct spop_frame frame;
     ck_assert_int_gt(spop_frame_decode(bytes, WIRE_FRAME_SIZE, &frame), 0);
     struct cursor items = cursor_open(frame.payload);
+    struct value value;
     size_t count = 0;
     for (size_t size = 0; size < frame.payload.size; size++) {
         struct spop_haproxy_hello from_haproxy;
@@ -214,7 +215,7 @@ static void expect_truncations(const char *text, bool haproxy, const enum spop_s
         wire_free(cut);
         if (between) {
             spop_read_string(&items);
-            spop_read_value(&items);
+            spop_read_value(&items, &value);
             count++;
         }
     }
@@ -306,17 +307,17 @@ END_TEST
 
 START_TEST(random_hellos_come_back)
 {
-    uint64_t random = expect_seed();
+    struct random random = random_open("random_hellos_come_back");
     for (int i = 0; i < 20000; i++) {
         uint8_t buffer[1024];
         uint8_t id[300];
         for (size_t b = 0; b < sizeof(id); b++)
-            id[b] = (uint8_t)transcript_random(&random);
+            id[b] = (uint8_t)random_next(&random);
         struct spop_haproxy_hello hello = {
-            .max_frame_size = (uint32_t)(transcript_random(&random) >> (32 + i % 20)) + 512,
-            .capabilities = transcript_random(&random) & 7,
-            .healthcheck = transcript_random(&random) & 1,
-            .engine_id = slice_of(id, transcript_random(&random) % sizeof(id)),
+            .max_frame_size = (uint32_t)(random_next(&random) >> (32 + i % 20)) + 512,
+            .capabilities = random_next(&random) & 7,
+            .healthcheck = random_next(&random) & 1,
+            .engine_id = slice_of(id, random_below(&random, sizeof(id))),
         };
         struct writer w = writer_open(buffer, sizeof(buffer));
         struct spop_frame frame;

@@ -144,21 +144,21 @@ END_TEST
 
 START_TEST(random_messages_come_back)
 {
-    uint64_t random = expect_seed();
+    struct random random = random_open("random_messages_come_back");
     for (int round = 0; round < 5000; round++) {
         uint8_t buffer[4096];
         char expected[4096];
         char found[4096];
         struct writer w = writer_open(buffer, sizeof(buffer));
         struct writer text = writer_open(expected, sizeof(expected));
-        for (uint64_t messages = transcript_random(&random) % 4; messages; messages--) {
-            uint8_t arguments = (uint8_t)(transcript_random(&random) % 9);
+        for (uint64_t messages = random_below(&random, 4); messages; messages--) {
+            uint8_t arguments = (uint8_t)(random_below(&random, 9));
             spop_write_message(&w, SLICE("message"), arguments);
             writer_bytes(&text, SLICE(" message("));
             writer_decimal(&text, arguments);
             writer_bytes(&text, SLICE(":"));
             for (; arguments; arguments--) {
-                struct value value = {.type = VALUE_UINT64, .natural = transcript_random(&random)};
+                struct value value = {.type = VALUE_UINT64, .natural = random_next(&random)};
                 value.natural >>= value.natural % 64;
                 spop_write_argument(&w, SLICE("a"), &value);
                 writer_bytes(&text, SLICE(" a=uint64:"));

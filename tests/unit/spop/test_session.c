@@ -26,7 +26,7 @@ static void expect_transcript(const struct conversation *conversation, struct sl
 
 START_TEST(conversations_whole_and_in_pieces)
 {
-    uint64_t random = expect_seed();
+    struct random random = random_open("conversations_whole_and_in_pieces");
     for (size_t i = 0; i < wire_conversation_count; i++) {
         const struct conversation *conversation = &wire_conversations[i];
         struct slice stream = wire_parse(conversation->text);
@@ -35,7 +35,7 @@ START_TEST(conversations_whole_and_in_pieces)
             expect_transcript(conversation, stream, (struct transcript_pieces){.size = size});
         for (size_t round = 0; round < 20; round++)
             expect_transcript(conversation, stream,
-                              (struct transcript_pieces){.size = 100, .random = random + round});
+                              (struct transcript_pieces){.size = 100, .random = &random});
         wire_free(stream);
     }
 }

@@ -21,7 +21,8 @@ static void expect_value(struct value value, const char *text)
 
     struct slice bytes = wire_parse(text);
     struct cursor c = cursor_open(bytes);
-    struct value read = spop_read_value(&c);
+    struct value read;
+    spop_read_value(&c, &read);
     ck_assert_msg(!c.error && cursor_left(&c) == 0, "%s", text);
     ck_assert_msg(value_equal(&read, &value), "%s", text);
     wire_free(bytes);
@@ -29,7 +30,7 @@ static void expect_value(struct value value, const char *text)
     for (size_t size = 0; size < writer_size(&w); size++) {
         struct slice cut = wire_copy(slice_of(buffer, size));
         c = cursor_open(cut);
-        read = spop_read_value(&c);
+        spop_read_value(&c, &read);
         ck_assert_msg(c.error == ERROR_TRUNCATED && read.type == VALUE_NULL, "%s", text);
         wire_free(cut);
     }
@@ -64,7 +65,8 @@ static void expect_read_refused(const char *text, enum error error)
 {
     struct slice bytes = wire_parse(text);
     struct cursor c = cursor_open(bytes);
-    struct value value = spop_read_value(&c);
+    struct value value;
+    spop_read_value(&c, &value);
     ck_assert_msg(c.error == error && value.type == VALUE_NULL, "%s: %s", text,
                   error_text(c.error));
     wire_free(bytes);
@@ -91,13 +93,17 @@ START_TEST(only_a_boolean_has_a_flag)
 {
     struct slice bytes = wire_parse("f0 e1 f1 f3 05 f8 'a'");
     struct cursor c = cursor_open(bytes);
-    ck_assert_int_eq(spop_read_value(&c).type, VALUE_NULL);
-    struct value value = spop_read_value(&c);
+    struct value value;
+    spop_read_value(&c, &value);
+    ck_assert_int_eq(value.type, VALUE_NULL);
+    spop_read_value(&c, &value);
     ck_assert(value.type == VALUE_BOOL && !value.boolean);
-    ck_assert(spop_read_value(&c).boolean);
-    value = spop_read_value(&c);
+    spop_read_value(&c, &value);
+    ck_assert(value.type == VALUE_BOOL && value.boolean);
+    spop_read_value(&c, &value);
     ck_assert(value.type == VALUE_UINT32 && value.natural == 5);
-    ck_assert(slice_equal(spop_read_value(&c).bytes, SLICE("a")));
+    spop_read_value(&c, &value);
+    ck_assert(slice_equal(value.bytes, SLICE("a")));
     ck_assert(!c.error && cursor_left(&c) == 0);
     wire_free(bytes);
 }
@@ -166,11 +172,11 @@ START_TEST(writes_all_or_nothing)
 }
 END_TEST
 
-static struct value random_value(uint64_t *random, const uint8_t *text, size_t text_size)
+static struct value random_value(struct random *random, const uint8_t *text, size_t text_size)
 {
-    struct value value = {.type = transcript_random(random) % 10};
-    uint64_t number = transcript_random(random) >> transcript_random(random) % 64;
-    size_t from = transcript_random(random) % text_size;
+    struct value value = {.type = random_below(random, 10)};
+    uint64_t number = random_next(random) >> random_below(random, 64);
+    size_t from = random_below(random, text_size);
     switch (value.type) {
     case VALUE_NULL:
         break;
@@ -203,10 +209,10 @@ static struct value random_value(uint64_t *random, const uint8_t *text, size_t t
 
 START_TEST(random_values_come_back)
 {
-    uint64_t random = expect_seed();
+    struct random random = random_open("random_values_come_back");
     uint8_t text[500];
     for (size_t i = 0; i < sizeof(text); i++)
-        text[i] = (uint8_t)transcript_random(&random);
+        text[i] = (uint8_t)random_next(&random);
     for (int round = 0; round < 5000; round++) {
         uint8_t buffer[16384];
         struct value values[20];
@@ -219,7 +225,8 @@ START_TEST(random_values_come_back)
         struct slice bytes = wire_copy(writer_slice(&w));
         struct cursor c = cursor_open(bytes);
         for (size_t i = 0; i < 20; i++) {
-            struct value read = spop_read_value(&c);
+            struct value read;
+            spop_read_value(&c, &read);
             ck_assert(value_equal(&read, &values[i]));
         }
         ck_assert(!c.error && cursor_left(&c) == 0);

@@ -95,14 +95,14 @@ END_TEST
 /* Every bytes that decode are the encoding of what they decode to: there is no second one. */
 START_TEST(one_encoding_for_each_number)
 {
-    uint64_t random = expect_seed();
+    struct random random = random_open("one_encoding_for_each_number");
     size_t decoded = 0;
     for (int i = 0; i < 200000; i++) {
         uint8_t bytes[SPOP_VARINT_MAX];
         uint8_t again[SPOP_VARINT_MAX];
-        size_t size = 1 + transcript_random(&random) % sizeof(bytes);
+        size_t size = 1 + random_below(&random, sizeof(bytes));
         for (size_t b = 0; b < size; b++)
-            bytes[b] = (uint8_t)transcript_random(&random) | (b + 1 < size ? 0xf0 : 0);
+            bytes[b] = (uint8_t)random_next(&random) | (b + 1 < size ? 0xf0 : 0);
         struct cursor c = cursor_open(slice_of(bytes, size));
         uint64_t number = spop_read_varint(&c);
         if (c.error)
@@ -118,11 +118,11 @@ END_TEST
 
 START_TEST(random_numbers_come_back)
 {
-    uint64_t random = expect_seed();
+    struct random random = random_open("random_numbers_come_back");
     for (int i = 0; i < 200000; i++) {
         uint8_t buffer[SPOP_VARINT_MAX];
-        uint64_t number = transcript_random(&random);
-        number >>= transcript_random(&random) % 64;
+        uint64_t number = random_next(&random);
+        number >>= random_below(&random, 64);
         struct writer w = writer_open(buffer, sizeof(buffer));
         spop_write_varint(&w, number);
         struct cursor c = cursor_open(writer_slice(&w));

@@ -6,14 +6,6 @@
 
 #include "wire.h"
 
-uint64_t transcript_random(uint64_t *state)
-{
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    return *state * UINT64_C(0x2545f4914f6cdd1d);
-}
-
 static void add_line(struct writer *text, const char *line, int size)
 {
     require(size >= 0 && size < 256);
@@ -162,14 +154,14 @@ void transcript_write(enum spop_role role, uint32_t max_frame_size, struct slice
                       struct transcript_pieces pieces, struct writer *text)
 {
     struct spop_session s;
-    require(pieces.size > 0 || pieces.random == 0);
+    require(pieces.size > 0 || !pieces.random);
     spop_session_open(&s, role, max_frame_size, SPOP_PIPELINING);
     size_t begin = 0; /* what the session has not used yet is stream[begin, end) */
     size_t end = 0;
     while (end < stream.size) {
         size_t piece = pieces.size ? pieces.size : stream.size;
         if (pieces.random)
-            piece = 1 + transcript_random(&pieces.random) % pieces.size;
+            piece = 1 + random_below(pieces.random, pieces.size);
         end = piece < stream.size - end ? end + piece : stream.size;
         struct slice input = wire_copy(slice_of(stream.data + begin, end - begin));
         begin += add_events(text, &s, input);

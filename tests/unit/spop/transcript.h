@@ -2,11 +2,12 @@
 #pragma once
 
 #include "spop/spop.h"
+#include "tests/unit/random.h"
 
 /* How to cut a stream into pieces. */
 struct transcript_pieces {
-    size_t size;     /* of a piece; 0: all at once */
-    uint64_t random; /* a generator's state: pieces of 1 to size bytes. 0: all of them of size */
+    size_t size;           /* of a piece; 0: all at once */
+    struct random *random; /* pieces of 1 to size bytes; NULL: all of them of size */
 };
 
 /* Feeds stream to a new session that accepts frames of max_frame_size and can do pipelining; adds
@@ -19,6 +20,3 @@ void transcript_write(enum spop_role role, uint32_t max_frame_size, struct slice
 /* A NOTIFY's or ACK's payload as text; false when it is malformed. */
 bool transcript_messages(struct slice payload, struct writer *text);
 bool transcript_actions(struct slice payload, struct writer *text);
-
-/* A small generator (xorshift64*), so that a seed gives the same everywhere. The state is not 0. */
-uint64_t transcript_random(uint64_t *state);
