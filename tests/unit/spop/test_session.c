@@ -171,6 +171,19 @@ START_TEST(negotiated_size)
 }
 END_TEST
 
+START_TEST(the_smallest_size_of_ours)
+{
+    uint8_t buffer[SPOP_LENGTH_SIZE + SPOP_FRAME_SIZE_MIN];
+    struct spop_session s;
+    struct slice hello = wire_parse(HAPROXY_HELLO);
+    struct writer w = writer_open(buffer, sizeof(buffer));
+    spop_session_open(&s, SPOP_AGENT, SPOP_FRAME_SIZE_MIN, 0);
+    ck_assert_int_eq(spop_session_next(&s, hello, &w).type, SPOP_EVENT_HELLO);
+    ck_assert_uint_eq(s.max_frame_size, SPOP_FRAME_SIZE_MIN);
+    wire_free(hello);
+}
+END_TEST
+
 START_TEST(capabilities_are_what_both_can)
 {
     uint8_t buffer[512];
@@ -307,5 +320,5 @@ END_TEST
 
 UNIT_MAIN("session", conversations_whole_and_in_pieces, conversations_cut_off,
           truncated_frames_are_refused_or_shorter, frames_of_64_kib, negotiated_size,
-          capabilities_are_what_both_can, a_long_engine_id_is_cut, answers_without_room,
-          refusing_ends_a_session_once, a_client_and_an_agent)
+          the_smallest_size_of_ours, capabilities_are_what_both_can, a_long_engine_id_is_cut,
+          answers_without_room, refusing_ends_a_session_once, a_client_and_an_agent)

@@ -174,7 +174,7 @@ END_TEST
 
 static struct value random_value(struct random *random, const uint8_t *text, size_t text_size)
 {
-    struct value value = {.type = random_below(random, 10)};
+    struct value value = {.type = (enum value_type)random_below(random, 10)};
     uint64_t number = random_next(random) >> random_below(random, 64);
     size_t from = random_below(random, text_size);
     switch (value.type) {
