@@ -59,8 +59,9 @@ static void load_listener_mode(struct rules__loader *loader, const struct rules_
 
 static const struct rules__field listener_fields[] = {
     {"address", load_listener_address, "an address, as in unix:///run/sluice/spop.sock", true, 0, 0,
+     0, 0},
+    {"mode", load_listener_mode, "octal permissions from 0001 to 0777, as in 0660", false, 0, 0, 0,
      0},
-    {"mode", load_listener_mode, "octal permissions from 0001 to 0777, as in 0660", false, 0, 0, 0},
 };
 static const struct rules__schema listener_schema =
     RULES__SCHEMA("an address of listen", listener_fields);
@@ -84,7 +85,7 @@ static void add_listener(struct rules__loader *loader, const struct rules__node 
         return;
     if (draft.mode && endpoint->kind != ENDPOINT_UNIX)
         rules__problem(loader, draft.mode,
-                       "mode of an address that is no file, expected one only with unix:///PATH");
+                       "mode for an address that is not a file, expected only with unix:///PATH");
     for (size_t i = 0; i < settings->listener_count; i++)
         if (same_endpoint(&settings->listeners[i].endpoint, endpoint) &&
             (endpoint->kind != ENDPOINT_TCP || endpoint->port != 0))
@@ -151,11 +152,12 @@ static void load_store_mode(struct rules__loader *loader, const struct rules__fi
         settings->store_mode = (enum rules_store_mode)mode;
 }
 
-#define SETTING(member) offsetof(struct rules_settings, member)
+#define SETTING(member)                                                                            \
+    offsetof(struct rules_settings, member), sizeof(((struct rules_settings *)NULL)->member)
 
 static const struct rules__field store_fields[] = {
-    {"mode", load_store_mode, "memory", false, 0, 0, 0},
-    {"max_keys", rules__load_uint64, "a whole number, as in 1000000", false,
+    {"mode", load_store_mode, "memory", false, 0, 0, 0, 0},
+    {"max_keys", rules__load_number, "a whole number, as in 1000000", false,
      SETTING(store_max_keys), 1, 1000000000},
     {"log_memory", rules__load_size, "a size, as in 64MiB", false, SETTING(store_log_memory), 0,
      UINT64_C(1) << 40},
@@ -170,10 +172,10 @@ static void load_store(struct rules__loader *loader, const struct rules__field *
 }
 
 static const struct rules__field connection_fields[] = {
-    {"max", rules__load_uint32, "a whole number, as in 4096", false, SETTING(max_connections), 1,
+    {"max", rules__load_number, "a whole number, as in 4096", false, SETTING(max_connections), 1,
      1000000},
-    {"max_frame_size", rules__load_uint32, "bytes, as in 65532", false, SETTING(max_frame_size),
-     256, 1u << 20},
+    {"max_frame_size", rules__load_size, "a size, as in 64KiB", false, SETTING(max_frame_size), 256,
+     1u << 20},
     {"idle_timeout", rules__load_duration, "a duration, as in 10m, or 0s for none", false,
      SETTING(idle_timeout), 0, 366 * DAY},
     {"hello_timeout", rules__load_duration, "a duration, as in 10s", false, SETTING(hello_timeout),
@@ -206,7 +208,7 @@ static void load_answer(struct rules__loader *loader, const struct rules__field 
     for (size_t i = 0; i < count; i++, item = item->next) {
         int word = rules__word(loader, field->name, item, words, COUNT(words));
         if (word >= 0 && answer & 1u << word)
-            rules__problem(loader, item, "%s again in answer, expected each once", words[word]);
+            rules__problem(loader, item, "\"%s\" again in answer, expected it once", words[word]);
         if (word >= 0)
             answer |= 1u << word;
     }
@@ -224,10 +226,10 @@ static void load_default_message(struct rules__loader *loader, const struct rule
 
 static const struct rules__field default_fields[] = {
     {"algorithm", rules__load_algorithm, "a word, as in sliding-window", false,
-     offsetof(struct rules__loader, algorithm), 0, 0},
+     offsetof(struct rules__loader, algorithm), 0, 0, 0},
     {"on_store_error", rules__load_fallback, "local, allow or deny", false,
-     offsetof(struct rules__loader, on_store_error), 0, 0},
-    {"message", load_default_message, "the name of a SPOE message", false, 0, 0, 0},
+     offsetof(struct rules__loader, on_store_error), 0, 0, 0},
+    {"message", load_default_message, "the name of a SPOE message", false, 0, 0, 0, 0},
 };
 static const struct rules__schema default_schema = RULES__SCHEMA("defaults", default_fields);
 
@@ -243,15 +245,16 @@ static void load_defaults(struct rules__loader *loader, const struct rules__fiel
 
 /* defaults stands above rules, which rely on it. */
 static const struct rules__field file_fields[] = {
-    {"listen", load_listen, "at least one address, as in tcp://127.0.0.1:9000", true, 0, 0, 0},
-    {"admin", load_admin, "an address, as in tcp://127.0.0.1:9901", false, 0, 0, 0},
-    {"workers", load_workers, "auto or a whole number from 1 to 256", false, 0, 0, 0},
-    {"store", load_store, "a mapping, as in { mode: memory }", false, 0, 0, 0},
-    {"defaults", load_defaults, "a mapping, as in { algorithm: sliding-window }", false, 0, 0, 0},
-    {"answer", load_answer, "a list of variable names, as in [ rule, retry_after ]", false, 0, 0,
+    {"listen", load_listen, "at least one address, as in tcp://127.0.0.1:9000", true, 0, 0, 0, 0},
+    {"admin", load_admin, "an address, as in tcp://127.0.0.1:9901", false, 0, 0, 0, 0},
+    {"workers", load_workers, "auto or a whole number from 1 to 256", false, 0, 0, 0, 0},
+    {"store", load_store, "a mapping, as in { mode: memory }", false, 0, 0, 0, 0},
+    {"defaults", load_defaults, "a mapping, as in { algorithm: sliding-window }", false, 0, 0, 0,
      0},
-    {"connections", load_connections, "a mapping, as in { max: 4096 }", false, 0, 0, 0},
-    {"rules", rules__load_rules, "a list of rules, or [] for none", true, 0, 0, 0},
+    {"answer", load_answer, "a list of variable names, as in [ rule, retry_after ]", false, 0, 0, 0,
+     0},
+    {"connections", load_connections, "a mapping, as in { max: 4096 }", false, 0, 0, 0, 0},
+    {"rules", rules__load_rules, "a list of rules, or [] for none", true, 0, 0, 0, 0},
 };
 static const struct rules__schema file_schema = RULES__SCHEMA("the file", file_fields);
 
@@ -274,6 +277,9 @@ static void load_text(struct rules__loader *loader, struct slice text)
                          text.size, RULES_FILE_MAX);
         return;
     }
+    if (slice_has_prefix(text, SLICE("\xef\xbb\xbf")))
+        text =
+            slice_from(text, 3); /* a byte order mark, which would be a column of the first line */
     if (!rules__check_text(loader, text))
         return;
     size_t before = loader->report->count;

@@ -18,7 +18,7 @@ static void load_units(struct rules__loader *loader, const struct rules__field *
 {
     struct draft *draft = object;
     draft->units_node = node;
-    rules__load_uint64(loader, field, node, object);
+    rules__load_number(loader, field, node, object);
 }
 
 static void load_burst(struct rules__loader *loader, const struct rules__field *field,
@@ -26,7 +26,7 @@ static void load_burst(struct rules__loader *loader, const struct rules__field *
 {
     struct draft *draft = object;
     draft->burst_node = node;
-    rules__load_uint64(loader, field, node, object);
+    rules__load_number(loader, field, node, object);
 }
 
 static void load_name(struct rules__loader *loader, const struct rules__field *field,
@@ -37,7 +37,9 @@ static void load_name(struct rules__loader *loader, const struct rules__field *f
     draft->name = rules__identifier(loader, field->name, node, false);
 }
 
-#define LIMIT(member) (offsetof(struct draft, limit) + offsetof(struct limit, member))
+#define LIMIT(member)                                                                              \
+    offsetof(struct draft, limit) + offsetof(struct limit, member),                                \
+        sizeof(((struct limit *)NULL)->member)
 
 static const struct rules__field limit_fields[] = {
     {"limit", load_units, "a whole number from 0 to 1000000000", true, LIMIT(units), 0,
@@ -48,7 +50,7 @@ static const struct rules__field limit_fields[] = {
      LIMIT_UNITS_MAX},
     {"algorithm", rules__load_algorithm, "a word, as in token-bucket", false, LIMIT(algorithm), 0,
      0},
-    {"name", load_name, "a name, as in login-burst", false, 0, 0, 0},
+    {"name", load_name, "a name, as in login-burst", false, 0, 0, 0, 0},
 };
 static const struct rules__schema limit_schema = RULES__SCHEMA("a limit", limit_fields);
 
@@ -73,7 +75,8 @@ static void finish_limit(struct rules__loader *loader, struct draft *draft,
                        limit->units, LIMIT_LOG_UNITS_MAX);
         return;
     }
-    const char *expected = limit->window && draft->units_node ? limit_check(limit) : NULL;
+    bool complete = limit->window && draft->units_node && (limit->burst || !draft->burst_node);
+    const char *expected = complete ? limit_check(limit) : NULL;
     if (expected)
         rules__problem(loader, node, "a limit that can't be kept, expected %s", expected);
 }

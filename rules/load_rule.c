@@ -118,7 +118,8 @@ static void note_node(struct rules__loader *loader, const struct rules__field *f
                       const struct rules__node *node, void *object)
 {
     (void)loader;
-    memcpy((uint8_t *)object + field->offset, &node, sizeof(node));
+    const struct rules__node **into = (void *)((uint8_t *)object + field->offset);
+    *into = node;
 }
 
 static void load_action(struct rules__loader *loader, const struct rules__field *field,
@@ -149,16 +150,16 @@ static void load_rule_fallback(struct rules__loader *loader, const struct rules_
 }
 
 static const struct rules__field rule_fields[] = {
-    {"name", load_name, "a name, as in login", true, 0, 0, 0},
-    {"message", load_message, "the name of a SPOE message", false, 0, 0, 0},
+    {"name", load_name, "a name, as in login", true, 0, 0, 0, 0},
+    {"message", load_message, "the name of a SPOE message", false, 0, 0, 0, 0},
     {"match", note_node, "a mapping, as in { path: { prefix: /api } }", false,
-     offsetof(struct draft, match), 0, 0},
+     offsetof(struct draft, match), 0, 0, 0},
     {"key", note_node, "a list of arguments, as in [ src/64 ], or [] for one counter for all",
-     false, offsetof(struct draft, key), 0, 0},
+     false, offsetof(struct draft, key), 0, 0, 0},
     {"limits", note_node, "a list of limits, as in [ { limit: 5, window: 15m } ]", false,
-     offsetof(struct draft, limits), 0, 0},
-    {"action", load_action, "allow", false, 0, 0, 0},
-    {"on_store_error", load_rule_fallback, "local, allow or deny", false, 0, 0, 0},
+     offsetof(struct draft, limits), 0, 0, 0},
+    {"action", load_action, "allow", false, 0, 0, 0, 0},
+    {"on_store_error", load_rule_fallback, "local, allow or deny", false, 0, 0, 0, 0},
 };
 static const struct rules__schema rule_schema = RULES__SCHEMA("a rule", rule_fields);
 
@@ -204,7 +205,7 @@ static void load_rule(struct rules__loader *loader, struct rules_rule *rule,
     rule->line = node->line;
     rule->message = -1;
     rule->on_store_error = loader->on_store_error;
-    bool all_known = rules__walk(loader, &rule_schema, node, &draft);
+    bool intact = rules__walk(loader, &rule_schema, node, &draft);
     if (rule->message < 0 && loader->default_message.size)
         rule->message = message_of(loader, node, loader->default_message);
     if (draft.match)
@@ -213,7 +214,7 @@ static void load_rule(struct rules__loader *loader, struct rules_rule *rule,
         finish_stop(loader, &draft);
         return;
     }
-    if (all_known)
+    if (intact)
         require_key_and_limits(loader, &draft, node);
     if (draft.key)
         rules__load_key(loader, rule, draft.key);

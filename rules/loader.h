@@ -2,8 +2,6 @@
  * mapping is read, and problems in line order. Internal to rules/. */
 #pragma once
 
-#include <stdarg.h>
-
 #include "rules/compiled.h"
 
 /* Bounds of what a file may make the loader do. */
@@ -71,10 +69,9 @@ void rules__print_size(uint64_t bytes, struct writer *w);
 
 /* Adds a problem, keeping line order and the first RULES_PROBLEMS_MAX; the same one twice (an alias
  * to something wrong) is one. */
+void rules__report_text(struct rules_report *report, size_t line, size_t column, const char *text);
 void rules__report_at(struct rules_report *report, size_t line, size_t column, const char *format,
                       ...) __attribute__((format(printf, 4, 5)));
-void rules__report_list(struct rules_report *report, size_t line, size_t column, const char *format,
-                        va_list arguments) __attribute__((format(printf, 4, 0)));
 
 /* ---- schema.c ------------------------------------------------------------------------------ */
 
@@ -103,8 +100,10 @@ struct rules__field {
     rules__load_function *load;
     const char *expected; /* what the value should be; follows "expected" */
     bool required;
-    /* For the loads of schema.c that store a number: where, and its range. */
+    /* For the loads of schema.c that store a number: where in the object, as how many bytes (4 or
+     * 8), and its range. */
     size_t offset;
+    size_t size;
     uint64_t minimum;
     uint64_t maximum;
 };
@@ -123,8 +122,8 @@ struct rules__schema {
 
 /* Reads a mapping by its schema: each key that is there by its load, in the schema's order, so that
  * one may rely on those above it. Reports unknown, repeated and missing keys, and a node that is no
- * mapping. True when it is one all of whose keys are known: only then may a caller complain of an
- * optional key that is missing, since it may be there misspelt. */
+ * mapping. True when it is one all of whose keys are known and have a value: only then may a caller
+ * complain of an optional key that is missing, since it may be there misspelt. */
 bool rules__walk(struct rules__loader *loader, const struct rules__schema *schema,
                  const struct rules__node *node, void *object);
 
@@ -162,9 +161,8 @@ struct slice rules__keep(struct rules__loader *loader, struct slice text);
 /* Memory that lives as long as the set; NULL when out of memory (reported). */
 void *rules__allocate(struct rules__loader *loader, size_t count, size_t size);
 
-/* Loads of one number into a uint64_t (or uint32_t) at field->offset of object. */
-rules__load_function rules__load_uint64;
-rules__load_function rules__load_uint32;
+/* Loads of one number into field->offset of object. */
+rules__load_function rules__load_number;
 rules__load_function rules__load_size;
 rules__load_function rules__load_duration;
 

@@ -221,15 +221,14 @@ static void load_operators(struct rules__loader *loader, const struct target *ta
     const struct rules__node *key = node->children.first;
     if (!key)
         rules__problem(loader, node,
-                       "no operator for %.*s, expected a value or one, as in { in: "
-                       "[ ... ] }",
+                       "%.*s has no operator, expected a value, or one as in { in: [ ... ] }",
                        SLICE_ARGS(target->argument));
     for (size_t left = node->children.count; left >= 2; left -= 2, key = key->next->next) {
         int word = rules__word(loader, label, key, words, COUNT(words));
         char operand[RULES_NAME_MAX + 32];
         if (word >= 0 && seen[word])
             rules__problem(loader, key,
-                           "operator %s again for %.*s, expected it once (it is on "
+                           "operator \"%s\" again for %.*s, expected it once (it is on "
                            "line %u)",
                            words[word], SLICE_ARGS(target->argument), seen[word]->line);
         else if (word >= 0) {

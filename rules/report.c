@@ -1,3 +1,4 @@
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "rules/loader.h"
@@ -32,7 +33,7 @@ static void insert(struct rules_report *report, size_t line, size_t column, stru
         if (compare(last, line, column) <= 0)
             return;
         if (last->text.data != (const uint8_t *)no_memory)
-            memory = (uint8_t *)(uintptr_t)last->text.data;
+            memory = (uint8_t *)last->text.data;
         report->count--;
     } else {
         memory = arena_allocate(&report->arena, RULES__PROBLEM_TEXT_MAX);
@@ -49,24 +50,24 @@ static void insert(struct rules_report *report, size_t line, size_t column, stru
     report->problems[at] = (struct rules_problem){line, column, text};
 }
 
-void rules__report_list(struct rules_report *report, size_t line, size_t column, const char *format,
-                        va_list arguments)
+void rules__report_text(struct rules_report *report, size_t line, size_t column, const char *text)
 {
-    char buffer[RULES__PROBLEM_TEXT_MAX];
-    int length = vsnprintf(buffer, sizeof(buffer), format, arguments);
-    size_t size = length < 0 ? 0 : (size_t)length;
-    struct slice text = slice_of(buffer, size < sizeof(buffer) ? size : sizeof(buffer) - 1);
-    if (!is_known(report, line, column, text))
-        insert(report, line, column, text);
+    struct slice s = slice_of_string(text);
+    if (s.size >= RULES__PROBLEM_TEXT_MAX)
+        s.size = RULES__PROBLEM_TEXT_MAX - 1;
+    if (!is_known(report, line, column, s))
+        insert(report, line, column, s);
 }
 
 void rules__report_at(struct rules_report *report, size_t line, size_t column, const char *format,
                       ...)
 {
+    char text[RULES__PROBLEM_TEXT_MAX];
     va_list arguments;
     va_start(arguments, format);
-    rules__report_list(report, line, column, format, arguments);
+    vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
+    rules__report_text(report, line, column, text);
 }
 
 void rules_problem_print(const struct rules_problem *problem, const char *file, char *out,

@@ -1,3 +1,4 @@
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "rules/loader.h"
@@ -5,12 +6,14 @@
 void rules__problem(struct rules__loader *loader, const struct rules__node *node,
                     const char *format, ...)
 {
+    char text[RULES__PROBLEM_TEXT_MAX];
     va_list arguments;
     if (node->kind == RULES__BROKEN)
         return;
     va_start(arguments, format);
-    rules__report_list(loader->report, node->line, node->column, format, arguments);
+    vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
+    rules__report_text(loader->report, node->line, node->column, text);
 }
 
 void rules__no_memory(struct rules__loader *loader)
@@ -147,7 +150,7 @@ struct found {
     const struct rules__node *keys[RULES__FIELDS_MAX];
     const struct rules__node *values[RULES__FIELDS_MAX];
     bool misspelt[RULES__FIELDS_MAX]; /* so that what is missing is reported once */
-    bool all_known;
+    bool intact;
 };
 
 static void unknown_key(struct rules__loader *loader, const struct rules__schema *schema,
@@ -179,7 +182,7 @@ static void find_key(struct rules__loader *loader, const struct rules__schema *s
              slice_equal(key->text, slice_of_string(schema->fields[at].name))))
         at++;
     if (at == schema->count) {
-        found->all_known = false;
+        found->intact = false;
         unknown_key(loader, schema, key, found);
     } else if (found->keys[at]) {
         rules__problem(loader, key, "key \"%s\" again in %s, expected it once (it is on line %u)",
@@ -191,7 +194,7 @@ static void find_key(struct rules__loader *loader, const struct rules__schema *s
 }
 
 static void load_fields(struct rules__loader *loader, const struct rules__schema *schema,
-                        const struct rules__node *mapping, const struct found *found, void *object)
+                        const struct rules__node *mapping, struct found *found, void *object)
 {
     for (size_t i = 0; i < schema->count; i++) {
         const struct rules__field *field = &schema->fields[i];
@@ -199,10 +202,12 @@ static void load_fields(struct rules__loader *loader, const struct rules__schema
         if (!value && field->required && !found->misspelt[i])
             rules__problem(loader, mapping, "%s has no key \"%s\", expected %s", schema->what,
                            field->name, field->expected);
-        else if (value && is_null(value))
+        if (value && is_null(value)) {
+            found->intact = false;
             rules__wrong(loader, field->name, value, field->expected);
-        else if (value)
+        } else if (value) {
             field->load(loader, field, value, object);
+        }
     }
 }
 
@@ -223,7 +228,7 @@ static void wrong_mapping(struct rules__loader *loader, const struct rules__sche
 bool rules__walk(struct rules__loader *loader, const struct rules__schema *schema,
                  const struct rules__node *node, void *object)
 {
-    struct found found = {.all_known = true};
+    struct found found = {.intact = true};
     if (node->kind != RULES__MAPPING) {
         wrong_mapping(loader, schema, node);
         return false;
@@ -232,7 +237,7 @@ bool rules__walk(struct rules__loader *loader, const struct rules__schema *schem
     for (size_t left = node->children.count; left >= 2; left -= 2, key = key->next->next)
         find_key(loader, schema, key, &found);
     load_fields(loader, schema, node, &found, object);
-    return found.all_known;
+    return found.intact;
 }
 
 /* ---- memory -------------------------------------------------------------------------------- */
@@ -285,28 +290,21 @@ static void print_number(uint64_t number, struct writer *w)
     writer_decimal(w, number);
 }
 
-static void store_uint64(void *object, const struct rules__field *field, uint64_t number)
+static void store(void *object, const struct rules__field *field, uint64_t number)
 {
-    memcpy((uint8_t *)object + field->offset, &number, sizeof(number));
+    uint32_t narrow = (uint32_t)number; /* the field's maximum fits */
+    if (field->size == sizeof(narrow))
+        memcpy((uint8_t *)object + field->offset, &narrow, sizeof(narrow));
+    else
+        memcpy((uint8_t *)object + field->offset, &number, sizeof(number));
 }
 
-void rules__load_uint64(struct rules__loader *loader, const struct rules__field *field,
+void rules__load_number(struct rules__loader *loader, const struct rules__field *field,
                         const struct rules__node *node, void *object)
 {
     uint64_t number;
     if (load_number(loader, field, node, slice_to_uint64, print_number, "a whole number", &number))
-        store_uint64(object, field, number);
-}
-
-void rules__load_uint32(struct rules__loader *loader, const struct rules__field *field,
-                        const struct rules__node *node, void *object)
-{
-    uint64_t number;
-    if (load_number(loader, field, node, slice_to_uint64, print_number, "a whole number",
-                    &number)) {
-        uint32_t narrow = (uint32_t)number; /* the schema's maximum fits */
-        memcpy((uint8_t *)object + field->offset, &narrow, sizeof(narrow));
-    }
+        store(object, field, number);
 }
 
 void rules__load_size(struct rules__loader *loader, const struct rules__field *field,
@@ -315,7 +313,7 @@ void rules__load_size(struct rules__loader *loader, const struct rules__field *f
     uint64_t number;
     if (load_number(loader, field, node, rules__parse_size, rules__print_size,
                     "bytes, or a number and KiB, MiB or GiB,", &number))
-        store_uint64(object, field, number);
+        store(object, field, number);
 }
 
 void rules__load_duration(struct rules__loader *loader, const struct rules__field *field,
@@ -331,5 +329,5 @@ void rules__load_duration(struct rules__loader *loader, const struct rules__fiel
         return;
     }
     if (load_number(loader, field, node, rules_parse_duration, rules_print_duration, what, &number))
-        store_uint64(object, field, number);
+        store(object, field, number);
 }

@@ -27,12 +27,13 @@ static size_t decode(struct slice s, uint32_t *character)
 }
 
 /* YAML 1.1, section 5.1: the printable characters. Without the line breaks that no editor shows,
- * which YAML 1.2 took back: with them, line numbers would be others than the editor's. */
+ * which YAML 1.2 took back: with them, line numbers would be others than the editor's. And without
+ * byte order marks in the midst of the text, which nobody sees. */
 static bool is_allowed(uint32_t c)
 {
     if (c < 0x20)
         return c == '\t' || c == '\n' || c == '\r';
-    if (c == 0x2028 || c == 0x2029)
+    if (c == 0x2028 || c == 0x2029 || c == 0xfeff)
         return false;
     return c <= 0x7e || (c >= 0xa0 && c != 0xfffe && c != 0xffff);
 }

@@ -80,9 +80,13 @@ static void check_tag(struct builder *b, const yaml_event_t *event, const yaml_c
 {
     if (!tag)
         return;
+    static const char standard[] = "tag:yaml.org,2002:"; /* what "!!" stands for */
+    size_t size = sizeof(standard) - 1;
+    bool is_standard = strncmp((const char *)tag, standard, size) == 0;
+    struct slice name = slice_of_string((const char *)tag + (is_standard ? size : 0));
     rules__report_at(b->loader->report, event->start_mark.line + 1, event->start_mark.column + 1,
-                     "tag %s, expected a value without one",
-                     RULES__QUOTE(slice_of_string((const char *)tag)));
+                     "tag %s%.*s, expected a value without one", is_standard ? "!!" : "",
+                     SLICE_ARGS(slice_of(name.data, name.size > 64 ? 64 : name.size)));
 }
 
 static bool add_anchor(struct builder *b, const yaml_event_t *event, const yaml_char_t *anchor,
@@ -142,7 +146,7 @@ static bool on_alias(struct builder *b, const yaml_event_t *event)
             inside = inside || b->stack[i].node == target;
         if (inside) {
             rules__report_at(b->loader->report, node->line, node->column,
-                             "alias of %s inside of what it names, expected a value that ends",
+                             "alias of %s inside the value it names, expected no loop",
                              RULES__QUOTE(name));
         } else {
             uint32_t line = node->line;
@@ -231,6 +235,7 @@ static const struct {
     {"block sequence entries are not allowed", "each '-' at the start of a line"},
     {"found a tab character", "spaces for indentation"},
     {"found unexpected end of stream", "a closing quote"},
+    {"did not find expected node content", "a value"},
     {"found incompatible YAML document", "%YAML 1.1 or none"},
 };
 
@@ -246,18 +251,21 @@ static uint8_t byte_at(struct slice text, size_t characters)
 static const char *expected_instead(const char *problem, uint8_t byte, char *buffer, size_t size)
 {
     static const char *const not_found[] = {"did not find expected ", "could not find expected "};
-    for (size_t i = 0; i < sizeof(not_found) / sizeof(not_found[0]); i++)
-        if (strncmp(problem, not_found[i], strlen(not_found[i])) == 0)
-            return problem + strlen(not_found[i]);
+    bool no_start = strncmp(problem, "found character that cannot start", 33) == 0;
+    bool no_value = strcmp(problem, "did not find expected node content") == 0;
+    if (no_start && byte == '\t')
+        return "spaces for indentation, not a tab";
+    if (no_start || (no_value && byte == ':')) {
+        snprintf(buffer, size, "quotes around a text that starts with %c", byte);
+        return buffer;
+    }
     for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++)
         if (strncmp(problem, hints[i].problem, strlen(hints[i].problem)) == 0)
             return hints[i].expected;
-    if (strncmp(problem, "found character that cannot start", 33) != 0)
-        return "well-formed YAML";
-    if (byte == '\t')
-        return "spaces for indentation, not a tab";
-    snprintf(buffer, size, "quotes around a text that starts with %c", byte);
-    return buffer;
+    for (size_t i = 0; i < sizeof(not_found) / sizeof(not_found[0]); i++)
+        if (strncmp(problem, not_found[i], strlen(not_found[i])) == 0)
+            return problem + strlen(not_found[i]);
+    return "well-formed YAML";
 }
 
 static void report_syntax(const struct builder *b, const yaml_parser_t *parser, struct slice text)
@@ -307,7 +315,7 @@ const struct rules__node *rules__tree(struct rules__loader *loader, struct slice
     b->loader = loader;
     b->anchors.seed = loader->set->seed;
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&parser, text.data, text.size);
+    yaml_parser_set_input_string(&parser, text.size ? text.data : (const uint8_t *)"", text.size);
     read_events(b, &parser, text);
     yaml_parser_delete(&parser);
     return b->failed || b->depth ? NULL : b->root;
