@@ -1,0 +1,278 @@
+/* What rule files are refused for: wrong rules. Each row is a whole
+ * file and everything that is said about it. */
+#include "helper.h"
+
+/* The first rule begins at line 3, column 3. */
+#define RULE(text) "listen: :0\nrules:\n- " text "\n"
+
+static const struct wrong_file wrong_files[] = {
+    {RULE("x"), "3:3: a rule is \"x\", expected a mapping with keys from name, message, match, "
+                "key, limits, action, on_store_error\n"},
+    {RULE("[]"), "3:3: a rule is a list, expected a mapping with keys from name, message, match, "
+                 "key, limits, action, on_store_error\n"},
+    {RULE("{}"), "3:3: a rule has no key \"name\", expected a name, as in login\n"
+                 "3:3: a rule without limits and without action, expected either key and limits, "
+                 "or action: allow\n"},
+    {RULE("{ name: r }"), "3:3: a rule without limits and without action, expected either key and "
+                          "limits, or action: allow\n"},
+    {RULE("{ name: r, key: [] }"), "3:3: a rule with a key and without limits, expected both\n"},
+    {RULE("{ name: r, limits: { limit: 1, window: 1s } }"),
+     "3:3: a rule with limits and without key, expected the arguments that are counted apart, as "
+     "in key: [ src/64 ], or key: [] for one counter for all\n"},
+    {RULE("{ name: r, acton: allow }"),
+     "3:14: unknown key \"acton\" in a rule, expected one of name, message, match, key, limits, "
+     "action, on_store_error; did you mean \"action\"?\n"},
+    {RULE("{ name: r, limts: { limit: 1, window: 1s }, key: [] }"),
+     "3:14: unknown key \"limts\" in a rule, expected one of name, message, match, key, limits, "
+     "action, on_store_error; did you mean \"limits\"?\n"},
+    {RULE("{ name: , action: allow }"), "3:11: name is empty, expected a name, as in login\n"},
+    {RULE("{ action: allow }"), "3:3: a rule has no key \"name\", expected a name, as in login\n"},
+    {RULE("{ name: two words, action: allow }"),
+     "3:11: name is \"two words\", expected a name of 1 to 64 letters, digits, '.', '_' and '-'\n"},
+    {RULE("{ name: nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn, action: "
+          "allow }"),
+     "3:11: name is \"nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn\", "
+     "expected a name of 1 to 64 letters, digits, '.', '_' and '-'\n"},
+    {RULE("{ name: '', action: allow }"),
+     "3:11: name is \"\", expected a name of 1 to 64 letters, digits, '.', '_' and '-'\n"},
+    {RULE("{ name: [ r ], action: allow }"),
+     "3:11: name is a list, expected a name of 1 to 64 letters, digits, '.', '_' and '-'\n"},
+    {RULE("{ name: \xc3\xa9, action: allow }"),
+     "3:11: name is \"é\", expected a name of 1 to 64 letters, digits, '.', '_' and '-'\n"},
+    {RULE("{ name: a:b, action: allow }"),
+     "3:11: name is \"a:b\", expected a name of 1 to 64 letters, digits, '.', '_' and '-'\n"},
+    {RULE("{ name: r, action: allow }\n"
+          "- { name: r, action: allow }"),
+     "4:11: rule \"r\" again, expected a name of its own (line 3 has it)\n"},
+    {RULE("{ name: r, name: s, action: allow }"),
+     "3:14: key \"name\" again in a rule, expected it once (it is on line 3)\n"},
+    {RULE("{ name: r, action: alow }"),
+     "3:22: action is \"alow\", expected allow; did you mean \"allow\"?\n"},
+    {RULE("{ name: r, action: deny }"), "3:22: action is \"deny\", expected allow\n"},
+    {RULE("{ name: r, action: [ allow ] }"), "3:22: action is a list, expected allow\n"},
+    {RULE("{ name: r, action: allow, key: [], limits: [], on_store_error: deny }"),
+     "3:34: key in a rule with an action, expected only in a rule that limits\n"
+     "3:46: limits in a rule with an action, expected only in a rule that limits\n"
+     "3:66: on_store_error in a rule with an action, expected only in a rule that limits\n"},
+    {RULE("{ name: r, action: allow, message: a b }"),
+     "3:38: message is \"a b\", expected a name of 1 to 64 letters, digits, '.', '_', '-' and "
+     "':'\n"},
+    {RULE("{ name: r, action: allow, message: [ a ] }"),
+     "3:38: message is a list, expected a name of 1 to 64 letters, digits, '.', '_', '-' and "
+     "':'\n"},
+    {RULE("{ name: r, action: allow, on_store_error: block }"),
+     "3:45: on_store_error is \"block\", expected one of local, allow, deny\n"
+     "3:45: on_store_error in a rule with an action, expected only in a rule that limits\n"},
+    {RULE("{ name: r, action: allow, match: /x }"),
+     "3:36: match is \"/x\", expected a mapping, as in { path: { prefix: /api } }\n"},
+    {RULE("{ name: r, action: allow, match: [ path ] }"),
+     "3:36: match is a list, expected a mapping, as in { path: { prefix: /api } }\n"},
+    {RULE("{ name: r, action: allow, match: }"),
+     "3:36: match is empty, expected a mapping, as in { path: { prefix: /api } }\n"},
+    {RULE("{ name: r, action: allow, match: { path: } }"),
+     "3:44: path is empty, expected text, a number, true, false or an address\n"},
+    {RULE("{ name: r, action: allow, match: { path: ~ } }"),
+     "3:44: path is null, expected text, a number, true, false or an address\n"},
+    {RULE("{ name: r, action: allow, match: { path: [ /a, /b ] } }"),
+     "3:44: path is a list, expected a value or a mapping, as in { in: [ ... ] }\n"},
+    {RULE("{ name: r, action: allow, match: { path: {} } }"),
+     "3:44: path has no operator, expected a value, or one as in { in: [ ... ] }\n"},
+    {RULE("{ name: r, action: allow, match: { src/64: x } }"),
+     "3:38: an argument of match is \"src/64\", expected a name of 1 to 64 letters, digits, '.', "
+     "'_', '-' and ':'\n"},
+    {RULE("{ name: r, action: allow, match: { 'a b': x } }"),
+     "3:38: an argument of match is \"a b\", expected a name of 1 to 64 letters, digits, '.', '_', "
+     "'-' and ':'\n"},
+    {RULE("{ name: r, action: allow, match: { [ a ]: x } }"),
+     "3:38: an argument of match is a list, expected a name of 1 to 64 letters, digits, '.', '_', "
+     "'-' and ':'\n"},
+    {RULE("{ name: r, action: allow, match: { a: x, a: y } }"),
+     "3:44: argument a again in match, expected it once (it is on line 3)\n"},
+    {RULE("{ name: r, action: allow, match: { a: { is: x, is: y } } }"),
+     "3:50: operator \"is\" again for a, expected it once (it is on line 3)\n"},
+    {RULE("{ name: r, action: allow, match: { path: { prefx: /x } } }"),
+     "3:46: operator of path is \"prefx\", expected one of is, in, prefix, suffix, cidr; did you "
+     "mean \"prefix\"?\n"},
+    {RULE("{ name: r, action: allow, match: { path: { regex: x } } }"),
+     "3:46: operator of path is \"regex\", expected one of is, in, prefix, suffix, cidr\n"},
+    {RULE("{ name: r, action: allow, match: { path: { [ is ]: x } } }"),
+     "3:46: operator of path is a list, expected one of is, in, prefix, suffix, cidr\n"},
+    {RULE("{ name: r, action: allow, match: { a: { is: [ x ] } } }"),
+     "3:47: is of a is a list, expected one value; several are matched by in\n"},
+    {RULE("{ name: r, action: allow, match: { a: { is: { is: x } } } }"),
+     "3:47: is of a is a mapping, expected text, a number, true, false or an address\n"},
+    {RULE("{ name: r, action: allow, match: { a: { is: } } }"),
+     "3:47: is of a is empty, expected text, a number, true, false or an address\n"},
+    {RULE("{ name: r, action: allow, match: { a: { in: x } } }"),
+     "3:47: in of a is \"x\", expected a list; one value is matched by is\n"},
+    {RULE("{ name: r, action: allow, match: { a: { in: [] } } }"),
+     "3:47: in of a is an empty list, expected at least one value\n"},
+    {RULE("{ name: r, action: allow, match: { a: { in: [ x, [ y ], ~ ] } } }"),
+     "3:52: in of a is a list, expected text, a number, true, false or an address\n"
+     "3:59: in of a is null, expected text, a number, true, false or an address\n"},
+    {RULE("{ name: r, action: allow, match: { src: 10.0.0.0/8 } }"),
+     "3:43: src is \"10.0.0.0/8\", expected an address; networks are matched by cidr\n"},
+    {RULE("{ name: r, action: allow, match: { src: { in: [ 10.0.0.1, 10.0.0.0/8 ] } } }"),
+     "3:61: in of src is \"10.0.0.0/8\", expected an address; networks are matched by cidr\n"},
+    {RULE("{ name: r, action: allow, match: { a: { prefix: '' } } }"),
+     "3:51: prefix of a is \"\", which all texts have, expected a longer one\n"},
+    {RULE("{ name: r, action: allow, match: { a: { suffix: [] } } }"),
+     "3:51: suffix of a is an empty list, expected at least one text\n"},
+    {RULE("{ name: r, action: allow, match: { a: { prefix: { is: x }, suffix: [ [ x ] ] } } }"),
+     "3:51: prefix of a is a mapping, expected a text or a list of texts\n"
+     "3:72: suffix of a is a list, expected a text or a list of texts\n"},
+    {RULE("{ name: r, action: allow, match: { src: { cidr: 10.0.0.1/8 } } }"),
+     "3:51: cidr of src is \"10.0.0.1/8\", expected no bits behind the prefix, as in 10.0.0.0/8\n"},
+    {RULE("{ name: r, action: allow, match: { src: { cidr: [ 10.0.0.0/33, '::/129', 10.0.0/8, x, "
+          "10.0.0.0/ ] } } }"),
+     "3:53: cidr of src is \"10.0.0.0/33\", expected a prefix length from 0 to 32 behind the '/'\n"
+     "3:66: cidr of src is \"::/129\", expected a prefix length from 0 to 128 behind the '/'\n"
+     "3:76: cidr of src is \"10.0.0/8\", expected an address or a network, as in 192.0.2.0/24 or "
+     "2001:db8::/32\n"
+     "3:86: cidr of src is \"x\", expected an address or a network, as in 192.0.2.0/24 or "
+     "2001:db8::/32\n"
+     "3:89: cidr of src is \"10.0.0.0/\", expected a prefix length from 0 to 32 behind the '/'\n"},
+    {RULE("{ name: r, action: allow, match: { src: { cidr: '2001:db8::1/32' } } }"),
+     "3:51: cidr of src is \"2001:db8::1/32\", expected no bits behind the prefix, as in "
+     "2001:db8::/32\n"},
+    {RULE("{ name: r, action: allow, match: { src: { cidr: '::ffff:10.0.0.0/8' } } }"),
+     "3:51: cidr of src is \"::ffff:10.0.0.0/8\", expected a prefix length from 96 to 128 behind "
+     "an IPv4-mapped address\n"},
+    {RULE("{ name: r, action: allow, match: { src: { cidr: '::ffff:10.0.0.1/104' } } }"),
+     "3:51: cidr of src is \"::ffff:10.0.0.1/104\", expected no bits behind the prefix, as in "
+     "10.0.0.0/8\n"},
+    {RULE("{ name: r, action: allow, match: { src: { cidr: [] } } }"),
+     "3:51: cidr of src is an empty list, expected at least one network\n"},
+    {RULE("{ name: r, action: allow, match: { src: { cidr: { is: 10.0.0.0/8 } } } }"),
+     "3:51: cidr of src is a mapping, expected a network or a list of networks\n"},
+    {RULE("{ name: r, key: , limits: { limit: 1, window: 1s } }"),
+     "3:19: key is empty, expected a list of arguments, as in [ src/64 ], or [] for one counter "
+     "for all\n"},
+    {RULE("{ name: r, key: { src: 64 }, limits: { limit: 1, window: 1s } }"),
+     "3:19: key is a mapping, expected an argument, as in tenant, src/64 (IPv6 by /64) or "
+     "src/24/64 (IPv4 by /24 too)\n"},
+    {RULE("{ name: r, key: [ src/24 ], limits: { limit: 1, window: 1s } }"),
+     "3:21: key is \"src/24\", expected an IPv6 prefix length from 33 to 128 behind the '/', or "
+     "IPv4's and IPv6's, as in src/24/64\n"},
+    {RULE("{ name: r, key: [ src/129, b/33/64, c/0/64, d/24/0 ], limits: { limit: 1, window: 1s } "
+          "}"),
+     "3:21: key is \"src/129\", expected an IPv6 prefix length from 33 to 128 behind the '/', or "
+     "IPv4's and IPv6's, as in src/24/64\n"
+     "3:30: key is \"b/33/64\", expected an IPv4 prefix length from 1 to 32 and an IPv6 one from 1 "
+     "to 128, as in src/24/64\n"
+     "3:39: key is \"c/0/64\", expected an IPv4 prefix length from 1 to 32 and an IPv6 one from 1 "
+     "to 128, as in src/24/64\n"
+     "3:47: key is \"d/24/0\", expected an IPv4 prefix length from 1 to 32 and an IPv6 one from 1 "
+     "to 128, as in src/24/64\n"},
+    {RULE("{ name: r, key: [ src/, /64, a/b, 'a b', '', [ a ] ], limits: { limit: 1, window: 1s } "
+          "}"),
+     "3:21: key is \"src/\", expected an IPv6 prefix length from 33 to 128 behind the '/', or "
+     "IPv4's and IPv6's, as in src/24/64\n"
+     "3:27: an argument of key is empty, expected a name of 1 to 64 letters, digits, '.', '_', '-' "
+     "and ':'\n"
+     "3:32: key is \"a/b\", expected an IPv6 prefix length from 33 to 128 behind the '/', or "
+     "IPv4's and IPv6's, as in src/24/64\n"
+     "3:37: an argument of key is \"a b\", expected a name of 1 to 64 letters, digits, '.', '_', "
+     "'-' and ':'\n"
+     "3:44: an argument of key is \"\", expected a name of 1 to 64 letters, digits, '.', '_', '-' "
+     "and ':'\n"
+     "3:48: key is a list, expected an argument, as in tenant, src/64 (IPv6 by /64) or src/24/64 "
+     "(IPv4 by /24 too)\n"},
+    {RULE("{ name: r, key: [ src/24/64/3 ], limits: { limit: 1, window: 1s } }"),
+     "3:21: key is \"src/24/64/3\", expected an IPv4 prefix length from 1 to 32 and an IPv6 one "
+     "from 1 to 128, as in src/24/64\n"},
+    {RULE("{ name: r, key: [ src, user, src/64 ], limits: { limit: 1, window: 1s } }"),
+     "3:32: argument src again in key, expected it once\n"},
+    {RULE("{ name: r, key: [ a, b, c, d, e, f, g, h, i ], limits: { limit: 1, window: 1s } }"),
+     "3:45: one argument too many in a key, expected at most 8\n"},
+    {RULE("{ name: r, key: [], limits: }"),
+     "3:31: limits is empty, expected a list of limits, as in [ { limit: 5, window: 15m } ]\n"},
+    {RULE("{ name: r, key: [], limits: [] }"),
+     "3:31: limits is an empty list, expected at least one limit\n"},
+    {RULE("{ name: r, key: [], limits: 5 }"), "3:31: a limit is \"5\", expected a mapping with "
+                                              "keys from limit, window, burst, algorithm, name\n"},
+    {RULE("{ name: r, key: [], limits: [ [] ] }"),
+     "3:33: a limit is a list, expected a mapping with keys from limit, window, burst, algorithm, "
+     "name\n"},
+    {RULE("{ name: r, key: [], limits: {} }"),
+     "3:31: a limit has no key \"limit\", expected a whole number from 0 to 1000000000\n"
+     "3:31: a limit has no key \"window\", expected a duration, as in 10s\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 5 } }"),
+     "3:31: a limit has no key \"window\", expected a duration, as in 10s\n"},
+    {RULE("{ name: r, key: [], limits: { lmit: 5, window: 1s } }"),
+     "3:33: unknown key \"lmit\" in a limit, expected one of limit, window, burst, algorithm, "
+     "name; did you mean \"limit\"?\n"},
+    {RULE("{ name: r, key: [], limits: { limit: -1, window: 1s } }"),
+     "3:40: limit is \"-1\", expected a whole number from 0 to 1000000000\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 1000000001, window: 1s } }"),
+     "3:40: limit is \"1000000001\", expected a whole number from 0 to 1000000000\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 1.5, window: 1s } }"),
+     "3:40: limit is \"1.5\", expected a whole number from 0 to 1000000000\n"},
+    {RULE("{ name: r, key: [], limits: { limit: many, window: long } }"),
+     "3:40: limit is \"many\", expected a whole number from 0 to 1000000000\n"
+     "3:54: window is \"long\", expected a whole number and ms, s, m, h or d, from 1ms to 366d\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 5, window: 15 } }"),
+     "3:51: window is \"15\" without a unit, expected one behind the number: ms, s, m, h or d\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 5, window: 0s } }"),
+     "3:51: window is \"0s\", expected a whole number and ms, s, m, h or d, from 1ms to 366d\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 5, window: 367d } }"),
+     "3:51: window is \"367d\", expected a whole number and ms, s, m, h or d, from 1ms to 366d\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 5, window: 1w } }"),
+     "3:51: window is \"1w\", expected a whole number and ms, s, m, h or d, from 1ms to 366d\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 5, window: 1h30m } }"),
+     "3:51: window is \"1h30m\", expected a whole number and ms, s, m, h or d, from 1ms to 366d\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 5, window: [ 1s ] } }"),
+     "3:51: window is a list, expected a whole number and ms, s, m, h or d, from 1ms to 366d\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 5, window: 1s, burst: 3 } }"),
+     "3:62: burst of a limit with algorithm sliding-window, expected only with token-bucket\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 5, window: 1s, burst: 0, algorithm: token-bucket } "
+          "}"),
+     "3:62: burst is \"0\", expected a whole number from 1 to 1000000000\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 5, window: 1s, algorithm: gcra } }"),
+     "3:66: algorithm is \"gcra\", expected one of fixed-window, sliding-window, token-bucket, "
+     "sliding-log\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 10001, window: 1s, algorithm: sliding-log } }"),
+     "3:40: limit is 10001, expected at most 10000 with algorithm sliding-log, which remembers "
+     "each unit\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 5, window: 1s, name: a b } }"),
+     "3:61: name is \"a b\", expected a name of 1 to 64 letters, digits, '.', '_' and '-'\n"},
+    {RULE("{ name: r, key: [], limits: [ { limit: 5, window: 60s }, { limit: 6, window: 1m } ] }"),
+     "3:60: a second limit with algorithm sliding-window and window 1m, expected one of them to "
+     "differ\n"},
+    {RULE("{ name: r, key: [], limits: [ { limit: 5, window: 60s, name: x }, { limit: 6, window: "
+          "1h, name: x } ] }"),
+     "3:99: a limit named x again, expected a name of its own (rule r on line 3 has one so "
+     "named)\n"},
+    {RULE("{ name: r-1s, key: [], limits: { limit: 1, window: 1h } }\n"
+          "- { name: r, key: [], limits: [ { limit: 1, window: 1s }, { limit: 1, window: 1h } ] }"),
+     "4:33: a limit named r-1s again, expected a name of its own (rule r-1s on line 3 has one so "
+     "named)\n"},
+    {RULE("{ name: nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn, key: [], "
+          "limits: [ { limit: 1, window: 1s }, { limit: 1, window: 1h } ] }"),
+     "3:94: the name nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn-1s of this "
+     "limit is too long, expected a shorter name of the rule, or a name of the limit's own, of at "
+     "most 64 bytes\n"
+     "3:120: the name nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn-1h of this "
+     "limit is too long, expected a shorter name of the rule, or a name of the limit's own, of at "
+     "most 64 bytes\n"},
+    {RULE("{ name: r, key: [], limits: [ { limit: 1, window: 1s }, *b ] }"),
+     "3:59: alias of an unknown anchor \"b\", expected one that stands above it as &b\n"},
+    {RULE("{ name: a, action: allow, match: &m { src: 10.0.0.0/8 } }\n"
+          "- { name: b, action: allow, match: *m }"),
+     "3:46: src is \"10.0.0.0/8\", expected an address; networks are matched by cidr\n"},
+    {RULE("&r { name: a, action: allow }\n"
+          "- *r"),
+     "3:14: rule \"a\" again, expected a name of its own (line 3 has it)\n"},
+};
+
+START_TEST(every_problem_of_a_wrong_rule)
+{
+    expect_problems(&wrong_files[_i]);
+}
+END_TEST
+
+int main(void)
+{
+    return run_wrong_files("errors_rules", every_problem_of_a_wrong_rule,
+                           sizeof(wrong_files) / sizeof(wrong_files[0]));
+}
