@@ -43,7 +43,8 @@ struct slice {
 
 /* For printf: "%.*s", SLICE_ARGS(s). Sizes above INT_MAX are cut. */
 #define SLICE_ARGS(s)                                                                              \
-    (int)((s).size > INT32_MAX ? INT32_MAX : (s).size), (const char *)((s).size ? (s).data : NULL)
+    (int)((s).size > INT32_MAX ? INT32_MAX : (s).size),                                            \
+        (const char *)((s).data ? (s).data : (const uint8_t *)"")
 
 static inline struct slice slice_of(const void *data, size_t size)
 {
