@@ -77,8 +77,11 @@ static void enter(struct connection *c, enum connection_phase phase)
         release_socket(c);
 }
 
+/* A HELLO has its time from the first byte on, however slowly it trickles in. */
 static void touch(struct connection *c)
 {
+    if (c->phase != CONNECTION_RUN)
+        return;
     c->active_at = c->host->now;
     TAILQ_REMOVE(&c->host->phases[c->phase], c, phase_link);
     TAILQ_INSERT_TAIL(&c->host->phases[c->phase], c, phase_link);
@@ -94,13 +97,24 @@ static void mark_dirty(struct connection *c)
 
 /* ---- output -------------------------------------------------------------------------------- */
 
-/* Room for `answers` more on top of those that pending decisions will need. */
+/* What is held, what pending decisions will need, and one answer more. */
+static bool output_is_full(const struct connection *c)
+{
+    size_t held = c->output ? buffer_size(c->output) : 0;
+    return c->pending >= PENDING_MAX || held + (c->pending + 1) * ENGINE_ANSWER_MAX > OUTPUT_MAX;
+}
+
+/* Room for `answers` more on top of those that pending decisions will need. Without memory for it
+ * the connection ends here: a peer that lost an answer would only notice by its time-out. */
 static bool reserve_output(struct connection *c, size_t answers)
 {
     if (!c->output)
         c->output = buffer_get(&c->host->buffers);
-    return c->output &&
-           buffer_reserve(&c->output, (c->pending + answers) * ENGINE_ANSWER_MAX, OUTPUT_MAX);
+    if (c->output &&
+        buffer_reserve(&c->output, (c->pending + answers) * ENGINE_ANSWER_MAX, OUTPUT_MAX))
+        return true;
+    enter(c, CONNECTION_DEAD);
+    return false;
 }
 
 static struct writer output_open(struct connection *c)
@@ -141,11 +155,11 @@ static bool send_output(struct connection *c)
 
 static void refuse(struct connection *c, uint32_t status)
 {
-    if (reserve_output(c, 1)) {
-        struct writer w = output_open(c);
-        spop_session_refuse(&c->session, status, &w);
-        output_commit(c, &w);
-    }
+    if (!reserve_output(c, 1))
+        return;
+    struct writer w = output_open(c);
+    spop_session_refuse(&c->session, status, &w);
+    output_commit(c, &w);
     enter(c, CONNECTION_CLOSING);
     mark_dirty(c);
 }
@@ -268,10 +282,12 @@ static void process(struct connection *c)
     struct spop_event event = {.type = SPOP_EVENT_NOTIFY};
     while (event.type != SPOP_EVENT_MORE && c->input && buffer_size(c->input) &&
            (c->phase == CONNECTION_HELLO || c->phase == CONNECTION_RUN)) {
-        if (c->pending >= PENDING_MAX || !reserve_output(c, 1)) {
+        if (output_is_full(c)) {
             stall(c);
             break;
         }
+        if (!reserve_output(c, 1))
+            return;
         struct writer w = output_open(c);
         event = spop_session_next(&c->session, buffer_slice(c->input), &w);
         handle(c, &event, &w);

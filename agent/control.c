@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -399,6 +400,16 @@ static void watch(struct server *server)
     ev_async_start(server->loop, &server->drained);
 }
 
+/* What the administrator allows is the hard limit; the soft one is only a default. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static bool start(struct server *server)
 {
     struct ruleset *rules = load(server, file_print_problem);
@@ -407,6 +418,7 @@ static bool start(struct server *server)
     put_in_force(server, rules);
     server->first_rules = ruleset_hold(rules);
     signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
     server->loop = ev_default_loop(EVFLAG_AUTO);
     if (!server->loop)
         return false;
