@@ -171,13 +171,12 @@ def shipped(name):
 class Agent(Program):
     """`sluice serve` on a rule file given as text."""
 
-    def __init__(self, binary, rules, directory, name="sluice", arguments=()):
+    def __init__(self, binary, rules, directory, name="sluice", arguments=(), environment=None):
         directory = pathlib.Path(directory)
         self.rules_path = directory / f"{name}.yml"
         self.rules_path.write_text(rules)
-        super().__init__(
-            name, [binary, "serve", "-c", self.rules_path, *arguments], directory
-        )
+        command = [binary, "serve", "-c", self.rules_path, *arguments]
+        super().__init__(name, command, directory, environment)
 
     def wait_ready(self):
         self.wait_for_log(r'msg="?ready"?', "the agent to be ready")
@@ -224,8 +223,9 @@ class HAProxy(Program):
     """A real HAProxy with the shipped configuration, other ports and paths put in.
 
     servers: addresses of agents, as HAProxy writes them (unix@/PATH, 127.0.0.1:PORT).
-    config_edits, spoe_edits: more (old, new) pairs. extra: text appended to the configuration.
-    patient: timeouts so long that a slow machine can't turn an answer into an error.
+    config_edits, spoe_edits, tcp_edits: more (old, new) pairs. extra: text appended to the configuration.
+    patience: for the three timeouts that an answer must keep, so long that a slow machine doesn't
+    turn an answer into an error; None for those shipped.
     """
 
     def __init__(
@@ -238,7 +238,8 @@ class HAProxy(Program):
         spoe_edits=(),
         extra="",
         tcp_backend_port=None,
-        patient=True,
+        tcp_edits=(),
+        patience="20s",
         master=False,
         name="haproxy",
     ):
@@ -267,11 +268,13 @@ class HAProxy(Program):
             *config_edits,
         )
         spoe = replace(shipped("spoe-sluice.conf"), *spoe_edits)
-        if patient:
-            config = replace(config, ("timeout connect 20ms", "timeout connect 5s"))
+        if patience:
+            config = replace(config, ("timeout connect 20ms", f"timeout connect {patience}"))
             spoe = replace(
-                spoe, ("timeout processing 50ms", "timeout processing 20s"),
-                ("timeout hello 50ms", "timeout hello 20s"))
+                spoe,
+                ("timeout processing 50ms", f"timeout processing {patience}"),
+                ("timeout hello 50ms", f"timeout hello {patience}"),
+            )
         self.config_path.write_text(config + extra)
         self.spoe_path.write_text(spoe)
         self.files = ["-f", self.config_path]
@@ -282,6 +285,7 @@ class HAProxy(Program):
                 ("bind :5432", f"bind 127.0.0.1:{self.tcp_port}"),
                 ("127.0.0.1:15432", f"127.0.0.1:{tcp_backend_port}"),
                 ("/etc/haproxy/spoe-sluice.conf", str(self.spoe_path)),
+                *tcp_edits,
             ))
             self.files += ["-f", tcp_path]
         self.binary = binary
