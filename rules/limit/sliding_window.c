@@ -36,14 +36,13 @@ static uint64_t decayed(uint64_t count, uint64_t room, uint64_t window)
 static uint64_t retry_after(const struct limit *limit, const struct limit_state *s,
                             uint64_t elapsed, uint64_t wanted)
 {
+    uint64_t window = limit->window;
+    uint64_t current = s->sliding.current;
     uint64_t room = limit->units - wanted;
-    if (s->sliding.current <= room) {
-        uint64_t at = decayed(s->sliding.previous, room - s->sliding.current, limit->window);
-        if (at < limit->window)
-            return at - elapsed;
-    }
+    if (current <= room)
+        return decayed(s->sliding.previous, room - current, window) - elapsed;
     /* In the next window what is current now is previous, and none of it is left at its end. */
-    return limit->window - elapsed + decayed(s->sliding.current, room, limit->window);
+    return window - elapsed + decayed(current, room, window);
 }
 
 static struct limit_result peek(const struct limit *limit, const struct limit_state *state,

@@ -91,9 +91,12 @@ START_TEST(given_back_what_it_has_not_refilled_meanwhile)
     key_take(&key, EPOCH_DAY, 3);
     key_give(&key, EPOCH_DAY, EPOCH_DAY, 1);
     expect_peek(&key, EPOCH_DAY, 3, 1, 0, 200000, 300000);
-    /* 150 ms later one and a half have been refilled, so of two there is half a one to give. */
-    key_give(&key, EPOCH_DAY + 150000, EPOCH_DAY, 2);
-    expect_peek(&key, EPOCH_DAY + 150000, 3, 3, 0, 0, 300000);
+    /* 150 ms after five were taken three and a half are missing. Of three given back one and a half
+     * were refilled meanwhile, so two are missing yet. */
+    key = key_open((struct limit){LIMIT_TOKEN_BUCKET, 10, 1000000, 10});
+    key_take(&key, EPOCH_DAY, 5);
+    key_give(&key, EPOCH_DAY + 150000, EPOCH_DAY, 3);
+    expect_peek(&key, EPOCH_DAY + 150000, 10, 8, 0, 200000, 1000000);
     key = key_open(ten_a_second);
     key_take(&key, EPOCH_DAY, 3);
     key_give(&key, EPOCH_DAY + 200000, EPOCH_DAY, 2); /* all of it refilled */
