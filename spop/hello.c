@@ -53,7 +53,7 @@ static bool is_version_2(struct slice version)
 {
     uint64_t major;
     uint64_t minor;
-    struct slice rest = version;
+    struct slice rest = without_spaces_around(version);
     struct slice before_dot = take_until(&rest, '.');
     return slice_to_uint64(before_dot, &major) && slice_to_uint64(rest, &minor) && major == 2;
 }
@@ -61,7 +61,7 @@ static bool is_version_2(struct slice version)
 static bool list_has_version_2(struct slice list)
 {
     while (list.size)
-        if (is_version_2(without_spaces_around(take_until(&list, ','))))
+        if (is_version_2(take_until(&list, ',')))
             return true;
     return false;
 }
@@ -78,6 +78,26 @@ static unsigned read_capabilities(struct slice list)
     return capabilities;
 }
 
+/* What both HELLOs must have. */
+static enum spop_status read_mandatory(const struct spop__item *items,
+                                       bool (*speaks_version_2)(struct slice text),
+                                       uint32_t *max_frame_size, unsigned *capabilities)
+{
+    if (!items[ITEM_VERSION].found)
+        return SPOP_NO_VERSION;
+    if (!speaks_version_2(items[ITEM_VERSION].value.bytes))
+        return SPOP_BAD_VERSION;
+    if (!items[ITEM_FRAME_SIZE].found)
+        return SPOP_NO_FRAME_SIZE;
+    *max_frame_size = (uint32_t)items[ITEM_FRAME_SIZE].value.natural;
+    if (*max_frame_size < SPOP_FRAME_SIZE_MIN)
+        return SPOP_BAD_FRAME_SIZE;
+    if (!items[ITEM_CAPABILITIES].found)
+        return SPOP_NO_CAPABILITIES;
+    *capabilities = read_capabilities(items[ITEM_CAPABILITIES].value.bytes);
+    return SPOP_NORMAL;
+}
+
 enum spop_status spop_read_haproxy_hello(struct slice payload, struct spop_haproxy_hello *hello)
 {
     struct spop__item items[] = {
@@ -90,24 +110,14 @@ enum spop_status spop_read_haproxy_hello(struct slice payload, struct spop_hapro
     *hello = (struct spop_haproxy_hello){.version_2 = false};
     if (!spop__read_items(payload, items, sizeof(items) / sizeof(items[0])))
         return SPOP_INVALID;
-    if (!items[ITEM_VERSION].found)
-        return SPOP_NO_VERSION;
-    hello->version_2 = list_has_version_2(items[ITEM_VERSION].value.bytes);
-    if (!hello->version_2)
-        return SPOP_BAD_VERSION;
-    if (!items[ITEM_FRAME_SIZE].found)
-        return SPOP_NO_FRAME_SIZE;
-    hello->max_frame_size = (uint32_t)items[ITEM_FRAME_SIZE].value.natural;
-    if (hello->max_frame_size < SPOP_FRAME_SIZE_MIN)
-        return SPOP_BAD_FRAME_SIZE;
-    if (!items[ITEM_CAPABILITIES].found)
-        return SPOP_NO_CAPABILITIES;
-    hello->capabilities = read_capabilities(items[ITEM_CAPABILITIES].value.bytes);
+    enum spop_status status =
+        read_mandatory(items, list_has_version_2, &hello->max_frame_size, &hello->capabilities);
+    hello->version_2 = status != SPOP_NO_VERSION && status != SPOP_BAD_VERSION;
     if (items[ITEM_HEALTHCHECK].found)
         hello->healthcheck = items[ITEM_HEALTHCHECK].value.boolean;
     if (items[ITEM_ENGINE_ID].found)
         hello->engine_id = items[ITEM_ENGINE_ID].value.bytes;
-    return SPOP_NORMAL;
+    return status;
 }
 
 enum spop_status spop_read_agent_hello(struct slice payload, struct spop_agent_hello *hello)
@@ -120,20 +130,9 @@ enum spop_status spop_read_agent_hello(struct slice payload, struct spop_agent_h
     *hello = (struct spop_agent_hello){.capabilities = 0};
     if (!spop__read_items(payload, items, sizeof(items) / sizeof(items[0])))
         return SPOP_INVALID;
-    if (!items[ITEM_VERSION].found)
-        return SPOP_NO_VERSION;
-    hello->version = without_spaces_around(items[ITEM_VERSION].value.bytes);
-    if (!is_version_2(hello->version))
-        return SPOP_BAD_VERSION;
-    if (!items[ITEM_FRAME_SIZE].found)
-        return SPOP_NO_FRAME_SIZE;
-    hello->max_frame_size = (uint32_t)items[ITEM_FRAME_SIZE].value.natural;
-    if (hello->max_frame_size < SPOP_FRAME_SIZE_MIN)
-        return SPOP_BAD_FRAME_SIZE;
-    if (!items[ITEM_CAPABILITIES].found)
-        return SPOP_NO_CAPABILITIES;
-    hello->capabilities = read_capabilities(items[ITEM_CAPABILITIES].value.bytes);
-    return SPOP_NORMAL;
+    if (items[ITEM_VERSION].found)
+        hello->version = without_spaces_around(items[ITEM_VERSION].value.bytes);
+    return read_mandatory(items, is_version_2, &hello->max_frame_size, &hello->capabilities);
 }
 
 static void write_capabilities(struct writer *w, unsigned capabilities)

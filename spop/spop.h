@@ -144,8 +144,8 @@ struct spop_agent_hello {
 /* SPOP_NORMAL, or the code to disconnect with, the first of these that applies: SPOP_INVALID for
  * bytes that don't parse, or a known key of a wrong type or sent twice; SPOP_NO_VERSION,
  * SPOP_BAD_VERSION (no well-formed "2.x" in it); SPOP_NO_FRAME_SIZE, SPOP_BAD_FRAME_SIZE (below
- * SPOP_FRAME_SIZE_MIN); SPOP_NO_CAPABILITIES. Unknown keys are skipped. Unless it is SPOP_NORMAL,
- * *hello holds no more than what came before the fault. */
+ * SPOP_FRAME_SIZE_MIN); SPOP_NO_CAPABILITIES. Unknown keys are skipped. *hello is
+ * complete only with SPOP_NORMAL. */
 enum spop_status spop_read_haproxy_hello(struct slice payload, struct spop_haproxy_hello *hello);
 enum spop_status spop_read_agent_hello(struct slice payload, struct spop_agent_hello *hello);
 
