@@ -84,6 +84,8 @@ class Program:
         self.command = [str(word) for word in command]
         self.log_path = pathlib.Path(directory) / f"{name}.log"
         with open(self.log_path, "ab") as output:
+            # Where an earlier program of this name left off.
+            self.log_start = output.tell()
             # A session of its own: Ctrl-C in the terminal reaches only us, and we stop it in order.
             self.process = subprocess.Popen(
                 self.command,
@@ -100,7 +102,9 @@ class Program:
         return self.process.pid
 
     def log(self):
-        return self.log_path.read_text(errors="replace")
+        with open(self.log_path, "rb") as file:
+            file.seek(self.log_start)
+            return file.read().decode(errors="replace")
 
     def running(self):
         return self.process.poll() is None
