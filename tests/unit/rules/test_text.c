@@ -71,8 +71,16 @@ START_TEST(a_nul_is_refused_wherever_it_stands)
     ck_assert_str_eq(problems_of(SLICE("listen: :0\nrules: []\n\0")),
                      "3:1: control character U+0000, expected text (in double quotes, YAML writes "
                      "it as \\u0000)\n");
-    ck_assert_str_eq(problems_of(slice_of(NULL, 0)),
-                     "1:1: the file is empty, expected a mapping with at least listen and rules\n");
+}
+END_TEST
+
+START_TEST(no_bytes_at_all)
+{
+    static struct rules_report report;
+    ck_assert_ptr_null(rules_load(slice_of(NULL, 0), SEED, &report));
+    ck_assert_uint_eq(report.count, 1);
+    ck_assert(slice_has_prefix(report.problems[0].text, SLICE("the file is empty, expected")));
+    rules_report_free(&report);
 }
 END_TEST
 
@@ -160,6 +168,6 @@ START_TEST(damaged_files_are_refused_in_line_order)
 END_TEST
 
 UNIT_MAIN("text", quotes_show_what_a_line_can, quotes_are_cut_between_characters,
-          suggestions_are_near, a_nul_is_refused_wherever_it_stands,
+          suggestions_are_near, a_nul_is_refused_wherever_it_stands, no_bytes_at_all,
           problems_print_as_compilers_print_them, names_are_found_among_many,
           damaged_files_are_refused_in_line_order)
