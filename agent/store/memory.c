@@ -35,6 +35,10 @@ struct memory_stripe {
 #define SWEEP_PERIOD    600  /* calls of upkeep in which every cell is looked at once */
 #define SWEEP_WHEN_FULL 256  /* cells looked at before a new key is turned away */
 
+/* A key is kept this much longer than it counts: a worker reads its clock once a turn, so another's
+ * may be ahead of it, and must not have taken away what it is about to ask. */
+#define LATE_GRACE UINT64_C(1000000)
+
 struct memory_store {
     struct store store;
     size_t stripe_count; /* a power of two */
@@ -109,12 +113,7 @@ static bool prepare_log(struct memory_store *memory, struct memory_cell *cell,
     if (!log)
         return false;
     if (cell->has_log) {
-        const struct limit_log *old = cell->state.log;
-        for (uint32_t i = 0; i < old->count; i++)
-            log->times[i] =
-                old->times[(old->next + old->capacity - old->count + i) % old->capacity];
-        log->count = old->count;
-        log->next = old->count % log->capacity;
+        limit_log_copy(log, cell->state.log);
         drop_log(memory, cell);
     }
     cell->state.log = log;
@@ -239,7 +238,7 @@ static enum store_status take_locked(struct memory_store *memory, struct memory_
     if (take->limit->algorithm == LIMIT_SLIDING_LOG && !prepare_log(memory, cell, take->limit))
         return STORE_FULL;
     take->result = limit_take(take->limit, &cell->state, now, take->wanted);
-    set_expiry(cell, now + take->result.reset_after);
+    set_expiry(cell, now + take->result.reset_after + LATE_GRACE);
     return STORE_ANSWERED;
 }
 

@@ -7,6 +7,9 @@
 #define SECOND UINT64_C(1000000)
 #define START  (UINT64_C(1750000000) * SECOND) /* a whole number of minutes */
 
+/* How long a key is kept past its time. */
+#define KEPT SECOND
+
 static const struct limit per_minute = {LIMIT_FIXED_WINDOW, 1000, 60 * SECOND, 0};
 
 static struct hash128 key_of(uint64_t number)
@@ -123,7 +126,7 @@ static void check_full(uint64_t max_keys)
     ck_assert_uint_eq(taken.result.remaining, 998);
 
     /* Once the window is over there is room again, and never for more than max_keys. */
-    uint64_t later = START + 60 * SECOND;
+    uint64_t later = START + 60 * SECOND + KEPT;
     for (uint64_t key = 0; key < max_keys; key++)
         ck_assert_uint_eq(grant(store, 1000000 + key, &per_minute, later), 1);
     ck_assert_int_eq(take(store, 0, &per_minute, later, &taken), STORE_FULL);
@@ -157,14 +160,29 @@ START_TEST(upkeep_takes_out_what_has_expired_and_nothing_else)
     for (uint64_t key = 0; key < 100; key++)
         ck_assert_uint_eq(grant(store, 500000 + key, &hour, START), 1);
     for (int i = 0; i < 2000; i++)
-        store_upkeep(store, START + 60 * SECOND);
+        store_upkeep(store, START + 60 * SECOND + KEPT);
     ck_assert_uint_eq(statistics_of(store).keys, 100);
     ck_assert_uint_eq(statistics_of(store).reclaimed, 10000);
     for (uint64_t key = 0; key < 100; key++) {
         struct store_take taken;
-        take(store, 500000 + key, &hour, START + 61 * SECOND, &taken);
+        take(store, 500000 + key, &hour, START + 62 * SECOND, &taken);
         ck_assert_uint_eq(taken.result.remaining, 3);
     }
+    store_free(store);
+}
+END_TEST
+
+START_TEST(a_thread_with_a_late_clock_finds_what_it_counted)
+{
+    struct limit one = {LIMIT_FIXED_WINDOW, 1, 60 * SECOND, 0};
+    struct store *store = store_memory_create(1, 0);
+    struct store_take taken;
+    uint64_t end = START + 60 * SECOND;
+    ck_assert_uint_eq(grant(store, 1, &one, end - 1000), 1);
+    for (int i = 0; i < 2000; i++)
+        store_upkeep(store, end + 1000);
+    ck_assert_int_eq(take(store, 2, &one, end + 1000, &taken), STORE_FULL);
+    ck_assert_uint_eq(grant(store, 1, &one, end - 500), 0);
     store_free(store);
 }
 END_TEST
@@ -220,9 +238,9 @@ START_TEST(logs_are_bounded_in_bytes)
     ck_assert_int_eq(take(store, 3, &log, START, &taken), STORE_FULL);
     ck_assert_uint_eq(statistics_of(store).log_bytes, 3 * each);
     for (int i = 0; i < 2000; i++)
-        store_upkeep(store, START + 10 * SECOND);
+        store_upkeep(store, START + 10 * SECOND + KEPT);
     ck_assert_uint_eq(statistics_of(store).log_bytes, 0);
-    ck_assert_uint_eq(grant(store, 3, &log, START + 10 * SECOND), 1);
+    ck_assert_uint_eq(grant(store, 3, &log, START + 10 * SECOND + KEPT), 1);
     store_free(store);
 }
 END_TEST
@@ -249,6 +267,7 @@ END_TEST
 
 UNIT_MAIN("memory", threads_share_one_limit_exactly, what_is_given_back_can_be_taken_again,
           a_limit_of_zero_keeps_no_key, a_full_store_says_so, a_full_store_of_many_stripes_says_so,
-          upkeep_takes_out_what_has_expired_and_nothing_else, the_most_keys_that_can_be_asked_for,
+          upkeep_takes_out_what_has_expired_and_nothing_else,
+          a_thread_with_a_late_clock_finds_what_it_counted, the_most_keys_that_can_be_asked_for,
           a_table_that_comes_and_goes_counts_like_a_plain_array, logs_are_bounded_in_bytes,
           a_log_goes_on_when_its_limit_is_changed)
