@@ -85,14 +85,17 @@ class Bench:
     def socket(self, name="spop"):
         return f"{self.directory}/{name}.sock"
 
-    def agent(self, rules, name="sluice", arguments=(), ready=True):
+    def agent(self, rules, name="sluice", arguments=(), ready=True, environment=None):
         """`rules` without `listen` get a unix socket, self.socket(name), and a TCP port."""
         if "listen:" not in rules:
             rules = (
                 f'listen: [ "unix://{self.socket(name)}", "tcp://127.0.0.1:0" ]\n'
                 "workers: 2\n" + rules
             )
-        agent = stack.Agent(self.sluice, rules, self.directory, name, arguments, SANITIZERS)
+        agent = stack.Agent(
+            self.sluice, rules, self.directory, name, arguments,
+            {**SANITIZERS, **(environment or {})},
+        )
         agent.expected_status = 0
         self.programs.append(agent)
         return agent.wait_ready() if ready else agent

@@ -233,6 +233,43 @@ def test_socket_left_by_a_killed_agent_is_replaced(bench):
         assert connection.ask(ASK)["remaining"] == 9
 
 
+def test_second_agent_on_a_living_socket_is_refused(bench):
+    bench.agent(rules(10))
+    path = bench.socket("sluice")
+    second = bench.agent(f'listen: [ "unix://{path}" ]\n' + rules(10), name="second", ready=False)
+    second.expected_status = 1
+    assert second.wait() == 1
+    assert "Address already in use" in second.log() and path in second.log()
+    # And the first has not lost it.
+    with spop.Connection(f"unix://{path}") as connection:
+        connection.hello()
+        assert connection.ask(ASK)["remaining"] == 9
+
+
+def test_systemd_is_told(bench):
+    told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    told.settimeout(stack.WAIT)
+    path = bench.socket("notify")
+    told.bind(path)
+
+    def expect(*states):
+        """Each of the states, in this order, whatever else is told along with them."""
+        waiting = list(states)
+        while waiting:
+            lines = told.recv(4096).decode().splitlines()
+            if waiting[0] in lines:
+                waiting.pop(0)
+
+    agent = bench.agent(rules(10), environment={"NOTIFY_SOCKET": path})
+    expect("READY=1")
+    agent.send_signal(signal.SIGHUP)
+    expect("RELOADING=1", "READY=1")
+    agent.send_signal(signal.SIGTERM)
+    expect("STOPPING=1")
+    assert agent.wait() == 0
+    told.close()
+
+
 def test_mode_of_a_unix_socket(bench):
     path = bench.socket("moded")
     bench.agent(f'listen: [ {{ address: "unix://{path}", mode: 0640 }} ]\n' + rules(10))

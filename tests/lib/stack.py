@@ -46,9 +46,11 @@ _ports_given = set()
 
 def free_port():
     """A TCP port that nothing uses on IPv4 or IPv6, from below the range that the kernel gives to
-    outgoing connections, so that none of those takes it before the program that was told it."""
+    outgoing connections, so that none of those takes it before the program that was told it.
+    SLUICE_PORTS=FROM-TO keeps test runs that go on at the same time out of each other's way."""
+    first, last = map(int, os.environ.get("SLUICE_PORTS", "20000-31999").split("-"))
     for _ in range(1000):
-        port = random.randrange(20000, 32000)
+        port = random.randint(first, last)
         if port in _ports_given:
             continue
         try:
@@ -62,7 +64,7 @@ def free_port():
             continue
         _ports_given.add(port)
         return port
-    raise Failed("found no free port between 20000 and 32000")
+    raise Failed(f"found no free port from {first} to {last}")
 
 
 # ---- programs -----------------------------------------------------------------------------------
