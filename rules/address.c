@@ -84,13 +84,13 @@ bool rules__address_of(const struct value *value, struct rules__address *address
 void rules__address_mask(struct rules__address *address, unsigned prefix, bool set)
 {
     size_t size = address->bytes[0] == 4 ? 4 : 16;
-    for (size_t i = 0; i < size; i++) {
-        unsigned kept = prefix >= 8 ? 8 : prefix;
-        uint8_t behind = (uint8_t)(0xff >> kept);
-        uint8_t *byte = &address->bytes[i + 1];
-        *byte = set ? *byte | behind : *byte & (uint8_t)~behind;
-        prefix -= kept;
-    }
+    size_t whole = prefix / 8; /* bytes that stay */
+    uint8_t *byte = address->bytes + 1 + whole;
+    if (whole >= size)
+        return;
+    uint8_t behind = (uint8_t)(0xff >> prefix % 8);
+    *byte = set ? *byte | behind : *byte & (uint8_t)~behind;
+    memset(byte + 1, set ? 0xff : 0, size - whole - 1);
 }
 
 static void print_network(const struct rules__address *address, uint64_t prefix, char *out,

@@ -240,6 +240,23 @@ START_TEST(a_hundred_problems_are_kept)
 }
 END_TEST
 
+START_TEST(later_problems_give_way_to_earlier_ones)
+{
+    static struct rules_report report;
+    struct file file = {0};
+    add(&file, "listen: :0\nrules:\n");
+    for (size_t i = 0; i < 2 * RULES_PROBLEMS_MAX; i++)
+        add(&file, "- %zu\n", i);
+    ck_assert_ptr_null(rules_load(slice_of(file.text, file.size), SEED, &report));
+    ck_assert_uint_eq(report.count, RULES_PROBLEMS_MAX);
+    ck_assert_uint_eq(report.omitted, RULES_PROBLEMS_MAX);
+    for (size_t i = 0; i < RULES_PROBLEMS_MAX; i++)
+        ck_assert_uint_eq(report.problems[i].line, i + 3);
+    rules_report_free(&report);
+    free(file.text);
+}
+END_TEST
+
 START_TEST(long_lists_are_searched_not_walked_wrongly)
 {
     struct file file = {0};
@@ -300,5 +317,5 @@ END_TEST
 
 UNIT_MAIN("bounds", bounds_are_exact, a_hundred_thousand_rules, names_have_64_bytes_at_most,
           nesting_is_bounded, aliases_do_not_multiply_without_bound, files_have_16_mib_at_most,
-          a_hundred_problems_are_kept, long_lists_are_searched_not_walked_wrongly,
-          memory_that_runs_out_is_a_problem_like_others)
+          a_hundred_problems_are_kept, later_problems_give_way_to_earlier_ones,
+          long_lists_are_searched_not_walked_wrongly, memory_that_runs_out_is_a_problem_like_others)

@@ -17,6 +17,10 @@ static const struct wrong_file wrong_files[] = {
             "store, defaults, answer, connections, rules\n"},
     {"listen\n", "1:1: the file is \"listen\", expected a mapping with keys from listen, admin, "
                  "workers, store, defaults, answer, connections, rules\n"},
+    {"listen\n"
+     "b: 2\n",
+     "2:2: invalid YAML: mapping values are not allowed in this context, expected quotes around a "
+     "text that has \": \" in it, or a key at its mapping's indentation\n"},
     {"[ listen ]\n", "1:1: the file is a list, expected a mapping with keys from listen, admin, "
                      "workers, store, defaults, answer, connections, rules\n"},
     {"42: 1\n", "1:1: unknown key \"42\" in the file, expected one of listen, admin, workers, "
@@ -93,6 +97,12 @@ static const struct wrong_file wrong_files[] = {
      "\x0dx: \x7f\n",
      "4:4: control character U+007F, expected text (in double quotes, YAML writes it as "
      "\\u007F)\n"},
+    {"\xe2\x80\xa9", "1:1: control character U+2029, expected text (in double quotes, YAML writes "
+                     "it as \\u2029)\n"},
+    {"a\xef\xbb\xbf"
+     "b: 1\n",
+     "1:2: control character U+FEFF, expected text (in double quotes, YAML writes it as "
+     "\\uFEFF)\n"},
     {"listen: \xc3\xa9@\xe2\x82", "1:11: byte 0xe2 is not UTF-8, expected a file in UTF-8\n"},
     {AFTER("---\n"
            "listen: :0\n"
@@ -109,6 +119,10 @@ static const struct wrong_file wrong_files[] = {
     {"listen: &a [ *a ]\n"
      "rules: []\n",
      "1:14: alias of \"a\" inside the value it names, expected no loop\n"},
+    {"listen: &a [ [ *a ] ]\n"
+     "rules: []\n",
+     "1:14: listen is a list, expected an address, as in tcp://127.0.0.1:9000\n"
+     "1:16: alias of \"a\" inside the value it names, expected no loop\n"},
     {"listen: :0\n"
      "rules: &r\n"
      "  - *r\n",

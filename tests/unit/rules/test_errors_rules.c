@@ -151,6 +151,9 @@ static const struct wrong_file wrong_files[] = {
     {RULE("{ name: r, key: { src: 64 }, limits: { limit: 1, window: 1s } }"),
      "3:19: key is a mapping, expected an argument, as in tenant, src/64 (IPv6 by /64) or "
      "src/24/64 (IPv4 by /24 too)\n"},
+    {RULE("{ name: r, key: [ src/32 ], limits: { limit: 1, window: 1s } }"),
+     "3:21: key is \"src/32\", expected an IPv6 prefix length from 33 to 128 behind the '/', or "
+     "IPv4's and IPv6's, as in src/24/64\n"},
     {RULE("{ name: r, key: [ src/24 ], limits: { limit: 1, window: 1s } }"),
      "3:21: key is \"src/24\", expected an IPv6 prefix length from 33 to 128 behind the '/', or "
      "IPv4's and IPv6's, as in src/24/64\n"},

@@ -50,6 +50,8 @@ START_TEST(values_are_counted_by_value)
     ck_assert(together(set, int_value(5), uint64));
     ck_assert(!together(set, int_value(5), int_value(-5)));
     ck_assert(!together(set, int_value(5), text_value("5")));
+    struct value same_bits = {.type = VALUE_UINT64, .natural = (uint64_t)-5};
+    ck_assert(!together(set, int_value(-5), same_bits));
     ck_assert(!together(set, int_value(1), bool_value(true)));
     ck_assert(!together(set, bool_value(false), bool_value(true)));
     ck_assert(!together(set, bool_value(true), text_value("true")));
@@ -248,6 +250,8 @@ START_TEST(a_reload_that_changes_units_goes_on_counting)
     static const char *const other[] = {
         "{ name: s, key: a, limits: { limit: 1, window: 1s } }",
         "{ name: r, key: a, limits: { limit: 1, window: 2s } }",
+        /* 2^32 * 125 microseconds longer */
+        "{ name: r, key: a, limits: { limit: 1, window: 536871912ms } }",
         "{ name: r, key: a, limits: { limit: 1, window: 1s, algorithm: fixed-window } }",
         "{ name: r, key: a, limits: [ { limit: 1, window: 1h }, { limit: 1, window: 1s } ] }",
     };

@@ -153,6 +153,21 @@ START_TEST(every_key_of_a_rule)
 }
 END_TEST
 
+START_TEST(the_largest_values)
+{
+    rules_free(load_rule("{ name: r, key: [], limits: [ { limit: 10000, window: 366d, algorithm: "
+                         "sliding-log }, { limit: 1000000000, window: 366d, algorithm: "
+                         "token-bucket, burst: 1000000000 } ] }\n"));
+    rules_free(load("listen: :0\nworkers: 1\nstore: { max_keys: 1000000000, log_memory: 1024GiB }\n"
+                    "connections: { max: 1000000, max_frame_size: 1MiB, idle_timeout: 366d,\n"
+                    "               hello_timeout: 1d, drain_timeout: 1d }\nrules: []\n"));
+    /* Port 0 is any that is free: two of them are two. */
+    struct rules_set *set = load("listen: [ \":0\", \":0\" ]\nrules: []\n");
+    ck_assert_uint_eq(set->settings.listener_count, 2);
+    rules_free(set);
+}
+END_TEST
+
 START_TEST(defaults_hold_wherever_they_stand)
 {
     struct rules_set *set =
@@ -289,6 +304,7 @@ START_TEST(nothing_to_free_is_freed)
 END_TEST
 
 UNIT_MAIN("load", the_least_file_has_every_default, every_setting, allow_and_deny_are_always_sent,
-          every_key_of_a_rule, defaults_hold_wherever_they_stand, policies_round_windows_up,
-          slots_are_those_that_rules_read, anchors_and_aliases_repeat_whole_values,
-          yaml_in_all_its_shapes, nothing_points_into_the_text, nothing_to_free_is_freed)
+          every_key_of_a_rule, the_largest_values, defaults_hold_wherever_they_stand,
+          policies_round_windows_up, slots_are_those_that_rules_read,
+          anchors_and_aliases_repeat_whole_values, yaml_in_all_its_shapes,
+          nothing_points_into_the_text, nothing_to_free_is_freed)
