@@ -89,8 +89,9 @@ struct rules_rule;
 struct rules_limit {
     struct limit limit;
     const struct rules_rule *rule;
-    /* Unique in the set and safe inside a quoted header value: the rule's name, or, where a rule
-     * has several limits, the rule's name, '-' and the window ("login-15m"), or the name given. */
+    /* Unique in the set, at most RULES_NAME_MAX bytes, and safe inside a quoted header value: the
+     * name given, or the rule's name; where a rule has several limits, with '-' and the window
+     * ("login-15m"), and with '-' and the algorithm where two have the same window. */
     struct slice name;
     struct slice
         policy; /* RateLimit-Policy's value: "login";q=5;w=900 (w in seconds, at least 1) */
@@ -191,7 +192,11 @@ struct rules_hit {
 };
 
 /* Which rules apply to a message, in file order. values has slot_count entries, VALUE_NULL where an
- * argument was not sent; hits has room for rule_count. Returns the number of hits. */
+ * argument was not sent; hits has room for rule_count. Returns the number of hits.
+ *
+ * Numbers are compared and counted by value, whatever their width; binary as text; an IPv4-mapped
+ * IPv6 address as IPv4. Text that looks like a number or an address is text, but for cidr and for
+ * key arguments with a prefix length, which read addresses from it. */
 size_t rules_match(const struct rules_set *set, int message, const struct value *values,
                    struct rules_hit *hits);
 

@@ -245,7 +245,7 @@ START_TEST(later_problems_give_way_to_earlier_ones)
     static struct rules_report report;
     struct file file = {0};
     add(&file, "listen: :0\nrules:\n");
-    for (size_t i = 0; i < 2 * RULES_PROBLEMS_MAX; i++)
+    for (size_t i = 0; i < (size_t)RULES_PROBLEMS_MAX * 2; i++)
         add(&file, "- %zu\n", i);
     ck_assert_ptr_null(rules_load(slice_of(file.text, file.size), SEED, &report));
     ck_assert_uint_eq(report.count, RULES_PROBLEMS_MAX);
