@@ -1,4 +1,5 @@
 #include "agent/engine/engine.h"
+#include "agent/scripted_store.h"
 #include "main.h"
 
 #define SECOND UINT64_C(1000000)
@@ -25,52 +26,6 @@ static const char rules_text[] =
     "    message: other\n"
     "    key: token\n"
     "    limits: { limit: 1, window: 1h }\n";
-
-/* ---- a store that answers when it is told to ------------------------------------------------ */
-
-struct scripted_store {
-    struct store store;
-    struct store *memory; /* what it answers with */
-    bool defer;
-    enum store_status broken; /* what every take is answered with, unless STORE_ANSWERED */
-    struct store_take *waiting[64];
-    size_t count;
-};
-
-static enum store_status scripted_take(struct store *store, struct store_take *take, uint64_t now)
-{
-    struct scripted_store *scripted = (struct scripted_store *)store;
-    if (scripted->defer) {
-        ck_assert_uint_lt(scripted->count, 64);
-        scripted->waiting[scripted->count++] = take;
-        return STORE_PENDING;
-    }
-    return scripted->broken != STORE_ANSWERED ? scripted->broken
-                                              : store_take(scripted->memory, take, now);
-}
-
-static void scripted_give(struct store *store, const struct store_take *take, uint64_t units,
-                          uint64_t now)
-{
-    store_give(((struct scripted_store *)store)->memory, take, units, now);
-}
-
-static const struct store_operations scripted_operations = {
-    .name = "scripted", .take = scripted_take, .give = scripted_give};
-
-/* Answers the take that has waited longest but `skip`. */
-static void answer_waiting(struct scripted_store *scripted, size_t skip)
-{
-    ck_assert_uint_lt(skip, scripted->count);
-    struct store_take *take = scripted->waiting[skip];
-    scripted->count--;
-    memmove(scripted->waiting + skip, scripted->waiting + skip + 1,
-            (scripted->count - skip) * sizeof(struct store_take *));
-    enum store_status status = scripted->broken;
-    if (status == STORE_ANSWERED)
-        status = store_take(scripted->memory, take, NOW);
-    take->answered(take, status);
-}
 
 /* ---- a client ------------------------------------------------------------------------------ */
 
@@ -105,8 +60,7 @@ static struct bench *bench_open(size_t max_pending)
     struct bench *bench = calloc(1, sizeof(*bench));
     struct ruleset *rules = load(rules_text);
     bench->client.answered = client_answered;
-    bench->store.store.operations = &scripted_operations;
-    bench->store.memory = store_memory_create(1000, 0);
+    scripted_open(&bench->store);
     bench->engine = engine_create(&(struct engine_options){
         .store = &bench->store.store, .max_pending = max_pending, .rules = rules});
     ruleset_release(rules);
@@ -118,7 +72,7 @@ static void bench_close(struct bench *bench)
 {
     ck_assert_uint_eq(engine_pending(bench->engine), 0);
     engine_free(bench->engine);
-    store_free(bench->store.memory);
+    scripted_close(&bench->store);
     free(bench);
 }
 
@@ -338,13 +292,13 @@ START_TEST(answers_go_out_as_they_come_in)
     ck_assert_int_eq(request(bench, "/x", 1, 1), ENGINE_PENDING); /* two takes */
     ck_assert_int_eq(request(bench, "/x", 2, 2), ENGINE_PENDING); /* two more */
     ck_assert_uint_eq(engine_pending(bench->engine), 2);
-    answer_waiting(&bench->store, 0);
-    answer_waiting(&bench->store, 1);
+    scripted_answer(&bench->store, 0, NOW);
+    scripted_answer(&bench->store, 1, NOW);
     ck_assert_uint_eq(bench->answered, 0);
-    answer_waiting(&bench->store, 1);
+    scripted_answer(&bench->store, 1, NOW);
     ck_assert_uint_eq(bench->answered, 1);
     ck_assert_ptr_nonnull(strstr(next_answer(bench, 2), "remaining=4"));
-    answer_waiting(&bench->store, 0);
+    scripted_answer(&bench->store, 0, NOW);
     ck_assert_ptr_nonnull(strstr(next_answer(bench, 1), "remaining=4"));
     ck_assert_uint_eq(engine_pending(bench->engine), 0);
     bench_close(bench);
@@ -361,7 +315,7 @@ START_TEST(a_pending_refusal_gives_back_what_was_granted)
     bench->store.defer = true;
     request(bench, "/login", 1, 9);
     while (bench->store.count)
-        answer_waiting(&bench->store, bench->store.count - 1);
+        scripted_answer(&bench->store, bench->store.count - 1, NOW);
     ck_assert_ptr_nonnull(strstr(next_answer(bench, 9), "deny=true"));
     bench->store.defer = false;
     request(bench, "/x", 1, 1);
@@ -382,7 +336,7 @@ START_TEST(no_more_than_max_pending_wait)
     ck_assert_uint_eq(counter_read(&engine_counters(bench->engine)->pending_full), 1);
     next_answer(bench, 4);
     while (bench->store.count)
-        answer_waiting(&bench->store, 0);
+        scripted_answer(&bench->store, 0, NOW);
     ck_assert_uint_eq(bench->answered, 2);
     bench_close(bench);
 }
@@ -398,7 +352,7 @@ START_TEST(a_pending_decision_ends_by_the_rules_it_began_with)
     ruleset_release(next);
     expect(bench, "/login", 1, "allow=true deny=false");
     while (bench->store.count) /* the old set is read here, and freed after it */
-        answer_waiting(&bench->store, 0);
+        scripted_answer(&bench->store, 0, NOW);
     ck_assert_ptr_nonnull(strstr(next_answer(bench, 1), "rule=login source=memory"));
     bench_close(bench);
 }

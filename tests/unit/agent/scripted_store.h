@@ -1,0 +1,65 @@
+/* A store that answers when it is told to, with what a memory store says. */
+#pragma once
+
+#include <check.h>
+
+#include "agent/store/store.h"
+
+#define SCRIPTED_MAX 1024
+
+struct scripted_store {
+    struct store store;
+    struct store *memory;     /* what it answers with */
+    bool defer;               /* takes wait for scripted_answer */
+    enum store_status broken; /* what every take is answered with, unless STORE_ANSWERED */
+    struct store_take *waiting[SCRIPTED_MAX];
+    size_t count;
+};
+
+static enum store_status scripted_take(struct store *store, struct store_take *take, uint64_t now)
+{
+    struct scripted_store *scripted = (struct scripted_store *)store;
+    if (scripted->defer) {
+        if (scripted->count == SCRIPTED_MAX)
+            ck_abort_msg("too many takes wait");
+        scripted->waiting[scripted->count++] = take;
+        return STORE_PENDING;
+    }
+    return scripted->broken != STORE_ANSWERED ? scripted->broken
+                                              : store_take(scripted->memory, take, now);
+}
+
+static void scripted_give(struct store *store, const struct store_take *take, uint64_t units,
+                          uint64_t now)
+{
+    store_give(((struct scripted_store *)store)->memory, take, units, now);
+}
+
+static const struct store_operations scripted_operations = {
+    .name = "scripted", .take = scripted_take, .give = scripted_give};
+
+static inline void scripted_open(struct scripted_store *scripted)
+{
+    *scripted = (struct scripted_store){.store = {&scripted_operations}};
+    scripted->memory = store_memory_create(1000, 0);
+    ck_assert_ptr_nonnull(scripted->memory);
+}
+
+static inline void scripted_close(struct scripted_store *scripted)
+{
+    store_free(scripted->memory);
+}
+
+/* Answers the take that has waited longest but `skip`. */
+static inline void scripted_answer(struct scripted_store *scripted, size_t skip, uint64_t now)
+{
+    ck_assert_uint_lt(skip, scripted->count);
+    struct store_take *take = scripted->waiting[skip];
+    scripted->count--;
+    memmove(scripted->waiting + skip, scripted->waiting + skip + 1,
+            (scripted->count - skip) * sizeof(struct store_take *));
+    enum store_status status = scripted->broken;
+    if (status == STORE_ANSWERED)
+        status = store_take(scripted->memory, take, now);
+    take->answered(take, status);
+}
