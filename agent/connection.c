@@ -13,8 +13,9 @@
 /* Decisions of one connection that may be pending: each keeps its answer's room in the output. */
 #define PENDING_MAX (OUTPUT_MAX / ENGINE_ANSWER_MAX / 2)
 
-/* How long the peer has to close after our goodbye: closing first, with bytes of its unread, would
- * make the kernel reset the connection and drop the goodbye. */
+/* How long the peer has, from the last byte it let us send, to take the next one and, after our
+ * goodbye, to close: closing first, with bytes of its unread, would make the kernel reset the
+ * connection and drop the goodbye. */
 #define LINGER_MAX UINT64_C(1000000)
 
 /* Reads of one connection when draining; under load its peer might never pause. */
@@ -38,8 +39,6 @@ struct connection {
     TAILQ_ENTRY(connection) dirty_link;
 };
 
-static void process(struct connection *c);
-
 /* ---- phases -------------------------------------------------------------------------------- */
 
 static void release_socket(struct connection *c)
@@ -54,7 +53,6 @@ static void release_socket(struct connection *c)
     if (c->is_dirty)
         TAILQ_REMOVE(&host->dirty, c, dirty_link);
     c->is_dirty = false;
-    counter_add(&host->counters.closed, 1);
     host->count--;
     host->closed(host);
 }
@@ -77,10 +75,11 @@ static void enter(struct connection *c, enum connection_phase phase)
         release_socket(c);
 }
 
-/* A HELLO has its time from the first byte on, however slowly it trickles in. */
+/* Something went in or out. A HELLO has its time from the connection's start on, however slowly it
+ * trickles in. */
 static void touch(struct connection *c)
 {
-    if (c->phase != CONNECTION_RUN)
+    if (c->phase == CONNECTION_HELLO || c->active_at == c->host->now)
         return;
     c->active_at = c->host->now;
     TAILQ_REMOVE(&c->host->phases[c->phase], c, phase_link);
@@ -97,11 +96,17 @@ static void mark_dirty(struct connection *c)
 
 /* ---- output -------------------------------------------------------------------------------- */
 
-/* What is held, what pending decisions will need, and one answer more. */
+static bool is_open(const struct connection *c)
+{
+    return c->phase == CONNECTION_HELLO || c->phase == CONNECTION_RUN;
+}
+
+/* What is held, what pending decisions will need, one answer more, and the goodbye: whenever a
+ * connection is to end, there is room to say so. */
 static bool output_is_full(const struct connection *c)
 {
     size_t held = c->output ? buffer_size(c->output) : 0;
-    return c->pending >= PENDING_MAX || held + (c->pending + 1) * ENGINE_ANSWER_MAX > OUTPUT_MAX;
+    return c->pending >= PENDING_MAX || held + (c->pending + 2) * ENGINE_ANSWER_MAX > OUTPUT_MAX;
 }
 
 /* Room for `answers` more on top of those that pending decisions will need. Without memory for it
@@ -144,6 +149,7 @@ static bool send_output(struct connection *c)
         if (sent < 0)
             return false;
         c->output->start += (size_t)sent;
+        touch(c);
     }
     ev_io_stop(c->host->loop, &c->writable);
     buffer_put(&c->host->buffers, c->output);
@@ -185,15 +191,13 @@ static void finish_closing(struct connection *c)
         return;
     }
     shutdown(c->readable.fd, SHUT_WR);
-    c->stalled = false;
     ev_io_start(c->host->loop, &c->readable);
 }
 
 /* A connection that has nothing more to answer, when it is to end. */
 static void close_if_done(struct connection *c)
 {
-    bool is_open = c->phase == CONNECTION_HELLO || c->phase == CONNECTION_RUN;
-    if (!is_open || c->pending || c->stalled)
+    if (!is_open(c) || c->pending || c->stalled)
         return;
     if (c->peer_done) {
         enter(c, CONNECTION_CLOSING);
@@ -280,8 +284,7 @@ static void handle(struct connection *c, const struct spop_event *event, struct 
 static void process(struct connection *c)
 {
     struct spop_event event = {.type = SPOP_EVENT_NOTIFY};
-    while (event.type != SPOP_EVENT_MORE && c->input && buffer_size(c->input) &&
-           (c->phase == CONNECTION_HELLO || c->phase == CONNECTION_RUN)) {
+    while (event.type != SPOP_EVENT_MORE && is_open(c) && c->input && buffer_size(c->input)) {
         if (output_is_full(c)) {
             stall(c);
             break;
@@ -337,8 +340,13 @@ static void discard(struct connection *c)
 {
     uint8_t bytes[4096];
     ssize_t got = recv(c->readable.fd, bytes, sizeof(bytes), 0);
-    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+    if (got == 0) { /* it may have shut its side only, and still read */
+        c->peer_done = true;
+        ev_io_stop(c->host->loop, &c->readable);
+        finish_closing(c);
+    } else if (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
         enter(c, CONNECTION_DEAD);
+    }
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
@@ -367,7 +375,8 @@ static void on_writable(struct ev_loop *loop, ev_io *watcher, int events)
 void connection_host_open(struct connection_host *host, struct ev_loop *loop, struct engine *engine,
                           uint32_t max_frame_size)
 {
-    *host = (struct connection_host){.loop = loop, .engine = engine};
+    *host =
+        (struct connection_host){.loop = loop, .engine = engine, .max_frame_size = max_frame_size};
     /* Past the largest frame, so that several fit one read. */
     buffer_pool_open(&host->buffers, SPOP_LENGTH_SIZE + (size_t)max_frame_size + 65536);
     for (int i = 0; i < CONNECTION_PHASES; i++)
@@ -392,13 +401,11 @@ void connection_open(struct connection_host *host, int fd)
     c->client.answered = answered;
     c->active_at = host->now;
     c->readable.data = c->writable.data = c;
-    spop_session_open(&c->session, SPOP_AGENT, engine_settings(host->engine)->max_frame_size,
-                      SPOP_PIPELINING);
+    spop_session_open(&c->session, SPOP_AGENT, host->max_frame_size, SPOP_PIPELINING);
     ev_io_init(&c->readable, on_readable, fd, EV_READ);
     ev_io_init(&c->writable, on_writable, fd, EV_WRITE);
     ev_io_start(host->loop, &c->readable);
     TAILQ_INSERT_TAIL(&host->phases[CONNECTION_HELLO], c, phase_link);
-    counter_add(&host->counters.opened, 1);
     host->count++;
     if (host->draining)
         mark_dirty(c);
@@ -419,7 +426,7 @@ static void flush(struct connection *c)
     if (c->stalled && c->pending < PENDING_MAX / 2 &&
         (!c->output || buffer_size(c->output) < OUTPUT_MAX / 2)) {
         c->stalled = false;
-        if (!c->peer_done)
+        if (!c->peer_done && !c->host->draining)
             ev_io_start(c->host->loop, &c->readable);
         process(c);
     }
@@ -469,13 +476,14 @@ void connections_expire(struct connection_host *host)
         enter(c, CONNECTION_DEAD);
 }
 
+/* Reads what has come by now, and nothing after it. */
 static void drain(struct connection *c)
 {
-    for (int i = 0; i < DRAIN_READS && !c->stalled && !c->peer_done; i++) {
-        if (c->phase > CONNECTION_RUN || !receive(c))
-            break;
+    int reads = 0;
+    while (is_open(c) && !c->stalled && !c->peer_done && reads++ < DRAIN_READS && receive(c))
         process(c);
-    }
+    if (is_open(c))
+        ev_io_stop(c->host->loop, &c->readable);
     close_if_done(c);
 }
 
@@ -483,15 +491,13 @@ void connections_drain(struct connection_host *host)
 {
     host->draining = true;
     for (int phase = CONNECTION_HELLO; phase <= CONNECTION_RUN; phase++) {
-        /* drain may move a connection behind others, or out of the list: count instead of walking
-         * to an end that moves. */
-        size_t count = 0;
-        struct connection *c;
-        TAILQ_FOREACH(c, &host->phases[phase], phase_link)
-        count++;
-        for (; count && (c = TAILQ_FIRST(&host->phases[phase])); count--) {
-            touch(c);
+        struct connection *c = TAILQ_FIRST(&host->phases[phase]);
+        while (c) {
+            /* Draining one moves no other. It may itself go to the end of its list and be met
+             * again there, but only once in a turn. */
+            struct connection *next = TAILQ_NEXT(c, phase_link);
             drain(c);
+            c = next;
         }
     }
 }

@@ -28,8 +28,6 @@ enum connection_phase {
 #define CONNECTION_CODES 15
 
 struct connection_counters {
-    struct counter opened;
-    struct counter closed;
     struct counter healthchecks;
     struct counter notifies;
     struct counter frames_refused[CONNECTION_CODES];
@@ -43,7 +41,8 @@ TAILQ_HEAD(connection_list, connection);
 struct connection_host {
     struct ev_loop *loop;
     struct engine *engine;
-    uint64_t now; /* read once a turn of the loop */
+    uint32_t max_frame_size; /* the most that is agreed on with a peer */
+    uint64_t now;            /* read once a turn of the loop */
     bool draining;
     struct buffer_pool buffers;
     struct connection_list phases[CONNECTION_PHASES]; /* each in order of last activity */
@@ -53,7 +52,8 @@ struct connection_host {
     void (*closed)(struct connection_host *host); /* told each time that count has gone down */
 };
 
-/* max_frame_size: the largest that a rule file's settings will allow while the host lives. */
+/* max_frame_size: the buffers are made for it, so whatever a reload says it stays while the host
+ * lives. */
 void connection_host_open(struct connection_host *host, struct ev_loop *loop, struct engine *engine,
                           uint32_t max_frame_size);
 
