@@ -171,6 +171,8 @@ static bool decision_grow(struct engine_decision *decision, size_t count)
     if (count <= decision->room)
         return true;
     bool own = decision->takes != decision->inline_takes;
+    if (count < 2 * decision->room)
+        count = 2 * decision->room;
     struct engine_take *takes =
         reallocarray(own ? decision->takes : NULL, count, sizeof(*decision->takes));
     if (!takes)
@@ -235,7 +237,10 @@ static enum error match_notify(struct engine *engine, struct engine_decision *de
 {
     struct cursor c = cursor_open(payload);
     struct spop_message message = {0};
+    size_t count = 0;
     while (spop_next_message(&c, &message)) {
+        if (++count > ENGINE_MESSAGES_MAX)
+            return ERROR_RANGE;
         enum error error = match_message(engine, decision, &c, &message);
         if (error)
             return error;
@@ -243,11 +248,11 @@ static enum error match_notify(struct engine *engine, struct engine_decision *de
     return c.error;
 }
 
-/* What the rule says where its store can't. */
+/* What the rule says where its store can't. A limit of 0 needs no store to refuse. */
 static void fall_back(struct engine_take *take)
 {
     const struct limit *limit = &take->limit->limit;
-    bool deny = take->limit->rule->on_store_error == RULES_FALLBACK_DENY;
+    bool deny = take->limit->rule->on_store_error == RULES_FALLBACK_DENY || limit->units == 0;
     take->take.source = STORE_SOURCE_FALLBACK;
     take->take.result = (struct limit_result){
         .granted = deny ? 0 : take->take.wanted,
@@ -351,10 +356,7 @@ enum engine_outcome engine_notify(struct engine *engine, struct engine_client *c
     enum error error = match_notify(engine, decision, notify->payload);
     if (error) {
         decision_put(decision);
-        if (error == ERROR_NO_MEMORY)
-            return ENGINE_NO_MEMORY;
-        counter_add(&engine->counters.malformed, 1);
-        return ENGINE_MALFORMED;
+        return error == ERROR_NO_MEMORY ? ENGINE_NO_MEMORY : ENGINE_MALFORMED;
     }
     if (!take_all(engine, decision)) {
         decision->rules = ruleset_hold(engine->rules);

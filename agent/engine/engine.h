@@ -31,6 +31,12 @@ void ruleset_release(struct ruleset *ruleset); /* accepts NULL */
  * larger, since the lengths of all names are bounded (engine/answer.c proves it). */
 #define ENGINE_ANSWER_MAX 1024
 
+/* Messages of one NOTIFY; HAProxy sends one for each that the event or group of its configuration
+ * lists. Each is matched, and charged, for itself: a limit that two of them are subject to is taken
+ * from twice. Together they get one answer: the strictest limit's, and where one message is allowed
+ * by an `action: allow`, the limits of the others still count. */
+#define ENGINE_MESSAGES_MAX 64
+
 struct engine_counters {
     struct counter allowed; /* answers, by what they say; their sum is all decisions */
     struct counter refused;
@@ -40,7 +46,6 @@ struct engine_counters {
     struct counter store_full;        /* takes that found the store full */
     struct counter store_unavailable; /* takes that the store couldn't answer */
     struct counter pending_full;      /* decisions not begun since too many were pending */
-    struct counter malformed;         /* NOTIFYs whose payload didn't parse */
 };
 
 struct engine_options {
@@ -76,7 +81,8 @@ struct engine_client {
 enum engine_outcome {
     ENGINE_ANSWERED,  /* the ACK is in the output */
     ENGINE_PENDING,   /* client->answered will be called */
-    ENGINE_MALFORMED, /* the payload doesn't parse; nothing was charged: refuse with SPOP_INVALID */
+    ENGINE_MALFORMED, /* the payload doesn't parse, or has too many messages; nothing was charged:
+                         refuse with SPOP_INVALID */
     ENGINE_NO_MEMORY, /* nothing was charged: refuse with SPOP_RESOURCES */
 };
 

@@ -41,7 +41,7 @@ static const struct store_operations scripted_operations = {
 static inline void scripted_open(struct scripted_store *scripted)
 {
     *scripted = (struct scripted_store){.store = {&scripted_operations}};
-    scripted->memory = store_memory_create(1000, 0);
+    scripted->memory = store_memory_create(100000, 0);
     ck_assert_ptr_nonnull(scripted->memory);
 }
 

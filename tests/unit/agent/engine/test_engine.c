@@ -1,3 +1,5 @@
+#include <stdio.h>
+
 #include "agent/engine/engine.h"
 #include "agent/scripted_store.h"
 #include "main.h"
@@ -55,10 +57,10 @@ static struct ruleset *load(const char *text)
     return ruleset_create(set);
 }
 
-static struct bench *bench_open(size_t max_pending)
+static struct bench *bench_with(const char *text, size_t max_pending)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
-    struct ruleset *rules = load(rules_text);
+    struct ruleset *rules = load(text);
     bench->client.answered = client_answered;
     scripted_open(&bench->store);
     bench->engine = engine_create(&(struct engine_options){
@@ -66,6 +68,11 @@ static struct bench *bench_open(size_t max_pending)
     ruleset_release(rules);
     bench->writer = writer_open(bench->output, sizeof(bench->output));
     return bench;
+}
+
+static struct bench *bench_open(size_t max_pending)
+{
+    return bench_with(rules_text, max_pending);
 }
 
 static void bench_close(struct bench *bench)
@@ -224,6 +231,127 @@ START_TEST(several_messages_are_one_decision)
 }
 END_TEST
 
+START_TEST(two_messages_take_twice_from_a_limit_of_both)
+{
+    struct bench *bench = bench_open(10);
+    uint8_t bytes[512];
+    struct writer w = writer_open(bytes, sizeof(bytes));
+    write_request(&w, "first", "/x", 1);
+    write_request(&w, "second", "/x", 1);
+    for (int left = 3; left >= 1; left -= 2) {
+        char expected[32];
+        snprintf(expected, sizeof(expected), "limit=5 remaining=%d ", left);
+        ck_assert_int_eq(notify(bench, writer_slice(&w), 1), ENGINE_ANSWERED);
+        ck_assert_ptr_nonnull(strstr(next_answer(bench, 1), expected));
+    }
+    /* One is left, but not two: neither is charged, and one request alone still passes. */
+    ck_assert_int_eq(notify(bench, writer_slice(&w), 1), ENGINE_ANSWERED);
+    ck_assert_ptr_nonnull(strstr(next_answer(bench, 1), "deny=true"));
+    request(bench, "/x", 1, 1);
+    ck_assert_ptr_nonnull(strstr(next_answer(bench, 1), "allow=true"));
+    request(bench, "/x", 1, 1);
+    ck_assert_ptr_nonnull(strstr(next_answer(bench, 1), "deny=true"));
+    bench_close(bench);
+}
+END_TEST
+
+START_TEST(one_message_that_is_let_through_does_not_excuse_another)
+{
+    struct bench *bench = bench_open(10);
+    uint8_t bytes[512];
+    struct writer w = writer_open(bytes, sizeof(bytes));
+    write_request(&w, "first", "/health", 1);
+    write_request(&w, "second", "/login", 1);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(notify(bench, writer_slice(&w), 1), ENGINE_ANSWERED);
+        ck_assert_ptr_nonnull(strstr(next_answer(bench, 1), "allow=true deny=false rule=login"));
+    }
+    ck_assert_int_eq(notify(bench, writer_slice(&w), 1), ENGINE_ANSWERED);
+    ck_assert_ptr_nonnull(strstr(next_answer(bench, 1), "deny=true"));
+    bench_close(bench);
+}
+END_TEST
+
+START_TEST(messages_of_a_notify_are_bounded)
+{
+    struct bench *bench = bench_open(10);
+    uint8_t bytes[512];
+    struct writer w = writer_open(bytes, sizeof(bytes));
+    for (int i = 0; i < ENGINE_MESSAGES_MAX; i++)
+        spop_write_message(&w, SLICE("m"), 0);
+    ck_assert_int_eq(notify(bench, writer_slice(&w), 1), ENGINE_ANSWERED);
+    ck_assert_str_eq(next_answer(bench, 1), "allow=true deny=false");
+    spop_write_message(&w, SLICE("m"), 0);
+    ck_assert_int_eq(notify(bench, writer_slice(&w), 2), ENGINE_MALFORMED);
+    bench_close(bench);
+}
+END_TEST
+
+#define MANY_RULES 10000
+
+/* All apply to every request; the last is the strictest. */
+START_TEST(ten_thousand_limits_are_one_decision)
+{
+    static char text[MANY_RULES * 80];
+    int size = snprintf(text, sizeof(text), "listen: tcp://127.0.0.1:0\nrules:\n");
+    for (int i = MANY_RULES; i; i--)
+        size += snprintf(text + size, sizeof(text) - (size_t)size,
+                         " - { name: r%d, key: src, limits: { limit: %d, window: 1d } }\n", i, i);
+    struct bench *bench = bench_with(text, 10);
+    request(bench, "/x", 1, 1);
+    ck_assert_ptr_nonnull(strstr(next_answer(bench, 1), "allow=true deny=false rule=r1 "));
+    for (int i = 0; i < 3; i++) { /* refused by the last, and charged to none before it */
+        request(bench, "/x", 1, 1);
+        ck_assert_ptr_nonnull(strstr(next_answer(bench, 1), "rule=r1 "));
+    }
+    struct engine_counters const *counters = engine_counters(bench->engine);
+    ck_assert_uint_eq(counter_read(&counters->refused), 3);
+    ck_assert_uint_eq(counter_read(&counters->store_full), 0);
+    bench_close(bench);
+}
+END_TEST
+
+/* The longest names that a file can have, and the largest numbers. */
+START_TEST(the_longest_answer_fits)
+{
+    char name[RULES_NAME_MAX + 1] = {0};
+    char text[1024];
+    memset(name, 'n', RULES_NAME_MAX);
+    snprintf(text, sizeof(text),
+             "listen: tcp://127.0.0.1:0\n"
+             "rules: [ { name: %s, key: src, limits: { limit: 1000000000, window: 366d } } ]\n",
+             name);
+    struct bench *bench = bench_with(text, 10);
+    request(bench, "/x", 1, UINT64_MAX);
+    size_t size = writer_size(&bench->writer);
+    ck_assert_uint_gt(size, 3 * (size_t)RULES_NAME_MAX);
+    ck_assert_uint_le(size, ENGINE_ANSWER_MAX);
+    ck_assert_ptr_nonnull(strstr(next_answer(bench, UINT64_MAX), ";q=1000000000;w=31622400"));
+    bench_close(bench);
+}
+END_TEST
+
+/* Of the window's end, and of a limit that never admits. */
+START_TEST(no_retry_comes_too_early)
+{
+    struct bench *bench = bench_with(
+        "listen: tcp://127.0.0.1:0\n"
+        "answer: [ retry_after, reset, ratelimit ]\n"
+        "defaults: { algorithm: fixed-window }\n"
+        "rules: \n"
+        " - { name: a, match: { path: /a }, key: src, limits: { limit: 1, window: 1ms } }\n"
+        " - { name: b, match: { path: /b }, key: src, limits: { limit: 1, window: 1s } }\n"
+        " - { name: z, match: { path: /z }, key: src, limits: { limit: 0, window: 90s } }\n",
+        10);
+    expect(bench, "/a", 1, "allow=true deny=false reset=1 ratelimit=\"a\";r=0;t=1");
+    expect(bench, "/a", 1, "allow=false deny=true retry_after=1 reset=1 ratelimit=\"a\";r=0;t=1");
+    expect(bench, "/b", 1, "allow=true deny=false reset=1 ratelimit=\"b\";r=0;t=1");
+    expect(bench, "/b", 1, "allow=false deny=true retry_after=1 reset=1 ratelimit=\"b\";r=0;t=1");
+    expect(bench, "/z", 1, "allow=false deny=true retry_after=90 reset=0 ratelimit=\"z\";r=0;t=90");
+    bench_close(bench);
+}
+END_TEST
+
 START_TEST(a_notify_that_ends_in_rubbish_is_charged_to_none)
 {
     struct bench *bench = bench_open(10);
@@ -281,6 +409,20 @@ START_TEST(a_store_that_fails_is_answered_by_the_rule)
     bench->store.broken = STORE_ANSWERED; /* none of it was charged */
     request(bench, "/login", 1, 1);
     ck_assert_ptr_nonnull(strstr(next_answer(bench, 1), "remaining=1"));
+    bench_close(bench);
+}
+END_TEST
+
+START_TEST(a_limit_of_0_refuses_without_its_store)
+{
+    struct bench *bench = bench_with("listen: tcp://127.0.0.1:0\n"
+                                     "defaults: { on_store_error: allow }\n"
+                                     "rules: [ { name: z, key: src, limits: { limit: 0, window: "
+                                     "1s } } ]\n",
+                                     10);
+    bench->store.broken = STORE_UNAVAILABLE;
+    request(bench, "/x", 1, 1);
+    ck_assert_ptr_nonnull(strstr(next_answer(bench, 1), "allow=false deny=true"));
     bench_close(bench);
 }
 END_TEST
@@ -361,7 +503,10 @@ END_TEST
 UNIT_MAIN("engine", the_strictest_limit_is_reported, what_one_limit_refuses_is_charged_to_none,
           without_a_limit_a_request_is_allowed,
           a_rule_without_its_key_does_not_apply_and_is_counted, several_messages_are_one_decision,
-          a_notify_that_ends_in_rubbish_is_charged_to_none, a_small_frame_loses_the_last_variables,
-          a_store_that_fails_is_answered_by_the_rule, answers_go_out_as_they_come_in,
-          a_pending_refusal_gives_back_what_was_granted, no_more_than_max_pending_wait,
-          a_pending_decision_ends_by_the_rules_it_began_with)
+          two_messages_take_twice_from_a_limit_of_both,
+          one_message_that_is_let_through_does_not_excuse_another, messages_of_a_notify_are_bounded,
+          ten_thousand_limits_are_one_decision, the_longest_answer_fits, no_retry_comes_too_early,
+          a_limit_of_0_refuses_without_its_store, a_notify_that_ends_in_rubbish_is_charged_to_none,
+          a_small_frame_loses_the_last_variables, a_store_that_fails_is_answered_by_the_rule,
+          answers_go_out_as_they_come_in, a_pending_refusal_gives_back_what_was_granted,
+          no_more_than_max_pending_wait, a_pending_decision_ends_by_the_rules_it_began_with)
