@@ -16,8 +16,10 @@ struct buffer {
     uint8_t data[];
 };
 
-/* Kept for reuse; more are freed. */
-#define BUFFER_POOL_MAX 64
+/* Kept for reuse; more are freed. Every connection that is read from in a turn holds one to its
+ * end, and pages of a buffer just allocated cost more than a decision. Only what was once written
+ * to takes memory. */
+#define BUFFER_POOL_MAX 1024
 
 struct buffer_pool {
     SLIST_HEAD(, buffer) free;
