@@ -24,10 +24,10 @@ static_assert(sizeof(struct memory_cell) == 48, "a cell is three quarters of a c
 struct memory_stripe {
     alignas(64) pthread_mutex_t lock;
     struct memory_cell *cells;
-    size_t used; /* cells that aren't empty */
-    size_t hand; /* where the sweep goes on */
-    uint64_t reclaimed;
-    uint64_t full_total;
+    size_t used;              /* cells that aren't empty */
+    size_t hand;              /* where the sweep goes on */
+    struct counter reclaimed; /* written under the lock, read without it */
+    struct counter full_total;
 };
 
 #define STRIPES_MAX     64
@@ -107,13 +107,14 @@ static struct limit_log *new_log(struct memory_store *memory, const struct limit
 static bool prepare_log(struct memory_store *memory, struct memory_cell *cell,
                         const struct limit *limit)
 {
-    if (cell->has_log && cell->state.log->capacity >= limit->units)
+    const struct limit_log *old = cell->has_log ? cell->state.log : NULL;
+    if (old && old->capacity >= limit->units)
         return true;
     struct limit_log *log = new_log(memory, limit);
     if (!log)
         return false;
-    if (cell->has_log) {
-        limit_log_copy(log, cell->state.log);
+    if (old) {
+        limit_log_copy(log, old);
         drop_log(memory, cell);
     }
     cell->state.log = log;
@@ -149,7 +150,7 @@ static void remove_cell(struct memory_store *memory, struct memory_stripe *strip
     }
     stripe->cells[hole] = (struct memory_cell){0};
     stripe->used--;
-    stripe->reclaimed++;
+    counter_add(&stripe->reclaimed, 1);
     atomic_fetch_sub(&memory->keys, 1);
 }
 
@@ -209,7 +210,7 @@ static struct memory_cell *insert(struct memory_store *memory, struct memory_str
     struct memory_cell *cell = reusable;
     if (cell) {
         drop_log(memory, cell);
-        stripe->reclaimed++;
+        counter_add(&stripe->reclaimed, 1);
     } else {
         if (!make_room(memory, stripe, now))
             return NULL;
@@ -257,7 +258,7 @@ static enum store_status memory_take(struct store *store, struct store_take *tak
     pthread_mutex_lock(&stripe->lock);
     enum store_status status = take_locked(memory, stripe, take, now);
     if (status == STORE_FULL)
-        stripe->full_total++;
+        counter_add(&stripe->full_total, 1);
     pthread_mutex_unlock(&stripe->lock);
     return status;
 }
@@ -296,11 +297,8 @@ static void memory_statistics(struct store *store, struct store_statistics *stat
         .log_bytes = atomic_load(&memory->log_bytes),
     };
     for (size_t i = 0; i < memory->stripe_count; i++) {
-        struct memory_stripe *stripe = &memory->stripes[i];
-        pthread_mutex_lock(&stripe->lock);
-        statistics->reclaimed += stripe->reclaimed;
-        statistics->full_total += stripe->full_total;
-        pthread_mutex_unlock(&stripe->lock);
+        statistics->reclaimed += counter_read(&memory->stripes[i].reclaimed);
+        statistics->full_total += counter_read(&memory->stripes[i].full_total);
     }
 }
 
@@ -309,7 +307,10 @@ static void memory_free(struct store *store)
     struct memory_store *memory = memory_of(store);
     for (size_t i = 0; memory->stripes && i < memory->stripe_count; i++) {
         struct memory_stripe *stripe = &memory->stripes[i];
-        for (size_t at = 0; stripe->cells && at < memory->cells_a_stripe; at++)
+        /* Looking at cells that were never used would first make pages of them. */
+        size_t cells =
+            stripe->cells && atomic_load(&memory->log_bytes) ? memory->cells_a_stripe : 0;
+        for (size_t at = 0; at < cells; at++)
             drop_log(memory, &stripe->cells[at]);
         free(stripe->cells);
         pthread_mutex_destroy(&stripe->lock);
