@@ -6,8 +6,6 @@
 #include "agent/clock.h"
 #include "agent/worker.h"
 
-#define INBOX_MAX 1024
-
 /* Time-outs are looked at this often (seconds); they are kept to about as much. */
 #define EXPIRY_PERIOD 0.1
 
@@ -24,8 +22,9 @@ struct worker {
     bool told_drained;
 
     pthread_mutex_t lock; /* of the mailbox, which is all below */
-    int inbox[INBOX_MAX];
+    int *inbox;           /* sockets; as many as connections may be open */
     size_t inbox_count;
+    size_t inbox_room;
     struct ruleset *new_rules;
     bool drain;
     bool stop;
@@ -57,13 +56,13 @@ static void report_drained(struct worker *worker)
 static void on_wake(struct ev_loop *loop, ev_async *watcher, int events)
 {
     struct worker *worker = watcher->data;
-    int inbox[INBOX_MAX];
     (void)events;
 
     pthread_mutex_lock(&worker->lock);
+    int *inbox = worker->inbox;
     size_t count = worker->inbox_count;
-    memcpy(inbox, worker->inbox, count * sizeof(inbox[0]));
-    worker->inbox_count = 0;
+    worker->inbox = NULL;
+    worker->inbox_count = worker->inbox_room = 0;
     struct ruleset *rules = worker->new_rules;
     worker->new_rules = NULL;
     bool drain = worker->drain;
@@ -73,6 +72,7 @@ static void on_wake(struct ev_loop *loop, ev_async *watcher, int events)
     use_rules(worker, rules);
     for (size_t i = 0; i < count; i++)
         connection_open(&worker->host, inbox[i]);
+    free(inbox);
     if (drain && !worker->host.draining)
         connections_drain(&worker->host);
     if (stop) {
@@ -158,18 +158,32 @@ struct worker *worker_start(const struct worker_options *options)
     return NULL;
 }
 
+/* With the lock held. */
+static bool put_in_inbox(struct worker *worker, int fd)
+{
+    if (worker->inbox_count == worker->inbox_room) {
+        size_t room = worker->inbox_room ? 2 * worker->inbox_room : 16;
+        int *larger = reallocarray(worker->inbox, room, sizeof(*larger));
+        if (!larger)
+            return false;
+        worker->inbox = larger;
+        worker->inbox_room = room;
+    }
+    worker->inbox[worker->inbox_count++] = fd;
+    return true;
+}
+
 bool worker_give(struct worker *worker, int fd)
 {
     pthread_mutex_lock(&worker->lock);
-    bool fits = worker->inbox_count < INBOX_MAX;
-    if (fits)
-        worker->inbox[worker->inbox_count++] = fd;
-    pthread_mutex_unlock(&worker->lock);
-    if (fits) {
+    bool given = put_in_inbox(worker, fd);
+    /* Before the worker can have closed it again. */
+    if (given)
         atomic_fetch_add(&worker->load, 1);
+    pthread_mutex_unlock(&worker->lock);
+    if (given)
         ev_async_send(worker->loop, &worker->wake);
-    }
-    return fits;
+    return given;
 }
 
 void worker_use(struct worker *worker, struct ruleset *rules)
@@ -204,6 +218,7 @@ void worker_free(struct worker *worker)
 {
     for (size_t i = 0; i < worker->inbox_count; i++)
         close(worker->inbox[i]);
+    free(worker->inbox);
     ruleset_release(worker->new_rules);
     connection_host_close(&worker->host);
     engine_free(worker->host.engine);

@@ -23,7 +23,7 @@ struct worker;
 /* Starts the thread. NULL when that fails. */
 struct worker *worker_start(const struct worker_options *options);
 
-/* Hands over a non-blocking socket. False when the mailbox is full: the caller keeps it. */
+/* Hands over a non-blocking socket. False when out of memory: the caller keeps it. */
 bool worker_give(struct worker *worker, int fd);
 
 /* New decisions follow these rules from the worker's next turn on. */
