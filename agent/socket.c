@@ -21,11 +21,14 @@ union address {
     struct sockaddr_un local;
 };
 
+/* Leaves errno as it was. */
 static int fail(char *why, int fd, const char *what)
 {
-    snprintf(why, SOCKET_WHY_MAX, "%s: %s", what, strerror(errno));
+    int error = errno;
+    snprintf(why, SOCKET_WHY_MAX, "%s: %s", what, strerror(error));
     if (fd >= 0)
         close(fd);
+    errno = error;
     return -1;
 }
 
@@ -63,35 +66,42 @@ static int start_listening(int fd, const struct sockaddr *address, socklen_t siz
     return fd;
 }
 
-static int listen_tcp(const struct endpoint *endpoint, char *why)
+static int listen_at(const struct sockaddr *address, socklen_t size, char *why)
 {
     int on = 1;
-    int off = 0;
-    struct addrinfo *found = NULL;
-    union address every = {.ipv6 = {.sin6_family = AF_INET6, .sin6_port = htons(endpoint->port)}};
-    const struct sockaddr *address = &every.any;
-    socklen_t size = sizeof(every.ipv6);
-
-    if (endpoint->host.size) {
-        found = resolve(endpoint, AI_PASSIVE, why);
-        if (!found)
-            return -1;
-        address = found->ai_addr;
-        size = found->ai_addrlen;
-    }
     int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 && !found && errno == EAFNOSUPPORT) { /* a kernel without IPv6 */
-        every.ipv4 = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(endpoint->port)};
-        size = sizeof(every.ipv4);
-        fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    }
-    if (fd < 0) {
-        fail(why, fd, "socket");
-    } else {
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-        if (!found && address->sa_family == AF_INET6)
-            setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-        fd = start_listening(fd, address, size, why);
+    if (fd < 0)
+        return fail(why, fd, "socket");
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    return start_listening(fd, address, size, why);
+}
+
+/* IPv6's socket takes IPv4's connections as well; where there is no IPv6, IPv4's does. */
+static int listen_everywhere(uint16_t port, char *why)
+{
+    struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+    int on = 1;
+    int off = 0;
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return listen_at((const struct sockaddr *)&ipv4, sizeof(ipv4), why);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+    return start_listening(fd, (const struct sockaddr *)&ipv6, sizeof(ipv6), why);
+}
+
+/* A name may have addresses that this machine hasn't, as localhost's ::1 where IPv6 is off. */
+static int listen_tcp(const struct endpoint *endpoint, char *why)
+{
+    if (!endpoint->host.size)
+        return listen_everywhere(endpoint->port, why);
+    struct addrinfo *found = resolve(endpoint, AI_PASSIVE, why);
+    int fd = -1;
+    for (struct addrinfo *at = found; at && fd < 0; at = at->ai_next) {
+        fd = listen_at(at->ai_addr, at->ai_addrlen, why);
+        if (fd < 0 && errno != EADDRNOTAVAIL && errno != EAFNOSUPPORT)
+            break;
     }
     if (found)
         freeaddrinfo(found);

@@ -7,7 +7,8 @@
 #define SOCKET_WHY_MAX  512
 #define SOCKET_NAME_MAX 160
 
-/* A non-blocking listener. A TCP endpoint without host listens on all addresses of IPv6 and IPv4.
+/* A non-blocking listener. A TCP endpoint without host listens on all addresses of IPv6 and IPv4;
+ * one with a name on the first of its addresses that can be listened on.
  * A unix socket that nobody answers on (its agent has died) is replaced; one that is answered on is
  * an error. mode: permission bits of a unix socket, 0 for the umask's. */
 int socket_listen(const struct endpoint *endpoint, uint32_t mode, char *why);
