@@ -412,17 +412,18 @@ static void raise_descriptor_limit(void)
 
 static bool start(struct server *server)
 {
-    struct ruleset *rules = load(server, file_print_problem);
-    if (!rules)
-        return false;
-    put_in_force(server, rules);
-    server->first_rules = ruleset_hold(rules);
     signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
     server->loop = ev_default_loop(EVFLAG_AUTO);
     if (!server->loop)
         return false;
+    /* A SIGHUP that comes while the rules are loaded must not end the process. */
     watch(server);
+    struct ruleset *rules = load(server, file_print_problem);
+    if (!rules)
+        return false;
+    put_in_force(server, rules);
+    server->first_rules = ruleset_hold(rules);
     return start_store(server) && start_listeners(server) && start_threads(server);
 }
 
