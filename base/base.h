@@ -82,6 +82,10 @@ static inline struct slice slice_from(struct slice s, size_t from)
 /* Byte order, then length: <0, 0, >0. */
 int slice_compare(struct slice a, struct slice b);
 
+/* The length of the UTF-8 sequence that s starts with and, in *character, what it says; 0 when it
+ * starts with none. RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. */
+size_t slice_utf8(struct slice s, uint32_t *character);
+
 /* A decimal number that is the whole of s: digits, a leading '-' where signed. False when it is
  * anything else or does not fit. */
 bool slice_to_uint64(struct slice s, uint64_t *number);
@@ -387,8 +391,10 @@ struct log_field {
         NULL, LOG_TEXT, {NULL, 0}, 0                                                               \
     }
 
-/* One line to stderr in one write(2), so that lines of several threads don't mix. Longer than
- * LOG_LINE_MAX it is cut at a field's value and marked with "...". Thread-safe. Reads the clock. */
+/* One line to stderr in one write(2), so that lines of several threads don't mix. Whatever is in
+ * the texts, it is one line, and in JSON valid UTF-8 (bytes that aren't become U+FFFD). The first
+ * field that would make it longer than LOG_LINE_MAX and those after it are left out, and "..." says
+ * so. Thread-safe. Reads the clock. Waits where whoever reads stderr doesn't. */
 #define LOG_LINE_MAX 4096
 void log_write(enum log_level level, const char *message, const struct log_field *fields);
 

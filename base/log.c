@@ -1,4 +1,4 @@
-#include <inttypes.h>
+#include <assert.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -43,23 +43,24 @@ bool log_format_parse(struct slice text, enum log_format *format)
     return true;
 }
 
-/* Both formats quote alike: JSON's escapes are also what logfmt readers expect. Bytes above ASCII
- * pass as they are in logfmt; in JSON they would have to be valid UTF-8, so they are escaped. */
+/* Both formats quote alike: JSON's escapes are also what logfmt readers expect. Control characters
+ * are escaped, C1's too, which some terminals obey; and so is what isn't UTF-8 at all. */
 static void put_quoted(struct writer *w, struct slice s)
 {
     writer_uint8(w, '"');
-    for (size_t i = 0; i < s.size; i++) {
-        uint8_t byte = s.data[i];
+    while (s.size) {
+        uint32_t c = 0xfffd;
+        size_t length = slice_utf8(s, &c);
         char escape[8];
-        if (byte == '"' || byte == '\\') {
+        if (c == '"' || c == '\\')
             writer_uint8(w, '\\');
-            writer_uint8(w, byte);
-        } else if (byte < 0x20 || byte == 0x7f || (byte >= 0x80 && log_chosen_format == LOG_JSON)) {
-            snprintf(escape, sizeof(escape), "\\u%04x", byte);
-            writer_bytes(w, slice_of_string(escape));
+        if (length && c >= 0x20 && (c < 0x7f || c >= 0xa0)) {
+            writer_bytes(w, slice_of(s.data, length));
         } else {
-            writer_uint8(w, byte);
+            snprintf(escape, sizeof(escape), "\\u%04x", length ? c : 0xfffd);
+            writer_bytes(w, slice_of_string(escape));
         }
+        s = slice_from(s, length ? length : 1);
     }
     writer_uint8(w, '"');
 }
@@ -67,8 +68,8 @@ static void put_quoted(struct writer *w, struct slice s)
 static bool is_plain(struct slice s)
 {
     for (size_t i = 0; i < s.size; i++)
-        if (s.data[i] <= ' ' || s.data[i] == '"' || s.data[i] == '=' || s.data[i] == '\\' ||
-            s.data[i] == 0x7f)
+        if (s.data[i] <= ' ' || s.data[i] >= 0x7f || s.data[i] == '"' || s.data[i] == '=' ||
+            s.data[i] == '\\')
             return false;
     return s.size > 0;
 }
@@ -109,6 +110,7 @@ static void put_head(struct writer *w, enum log_level level, const char *message
     writer_bytes(w, slice_of_string(level_names[level]));
     writer_bytes(w, json ? SLICE("\",\"msg\":") : SLICE(" msg="));
     put_quoted(w, slice_of_string(message));
+    assert(!w->error); /* messages are sentences of ours */
 }
 
 static void write_line(enum log_level level, const char *message, const struct log_field *fields,

@@ -9,6 +9,28 @@ int slice_compare(struct slice a, struct slice b)
     return (a.size > b.size) - (a.size < b.size);
 }
 
+size_t slice_utf8(struct slice s, uint32_t *character)
+{
+    static const struct {
+        uint8_t mask, lead;
+        uint32_t least;
+    } forms[] = {{0x80, 0x00, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
+    for (size_t length = 1; length <= 4 && length <= s.size; length++) {
+        if ((s.data[0] & forms[length - 1].mask) != forms[length - 1].lead)
+            continue;
+        uint32_t c = s.data[0] & (uint8_t)~forms[length - 1].mask;
+        for (size_t i = 1; i < length; i++) {
+            if ((s.data[i] & 0xc0) != 0x80)
+                return 0;
+            c = c << 6 | (s.data[i] & 0x3f);
+        }
+        *character = c;
+        bool valid = c >= forms[length - 1].least && c <= 0x10ffff && (c < 0xd800 || c > 0xdfff);
+        return valid ? length : 0;
+    }
+    return 0;
+}
+
 bool slice_to_uint64(struct slice s, uint64_t *number)
 {
     uint64_t result = 0;
