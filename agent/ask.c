@@ -1,10 +1,12 @@
 #include <errno.h>
 #include <getopt.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/clock.h"
 #include "agent/command.h"
 #include "agent/socket.h"
 #include "base/base.h"
@@ -14,11 +16,16 @@
 #define ASK_ARGUMENTS  255   /* a message's count of them is one byte */
 #define ASK_TIMEOUT_MS 5000
 
+#define ASK_STREAM 1
+#define ASK_FRAME  1
+
 struct conversation {
     int fd;
+    uint64_t deadline; /* by clock_now: an agent that says a byte now and then gets no more time */
     struct spop_session session;
     uint8_t input[SPOP_LENGTH_SIZE + ASK_FRAME_MAX];
     size_t input_size;
+    size_t consumed; /* of the input, by the event that was told last */
 };
 
 static void print_help(FILE *stream)
@@ -111,16 +118,16 @@ static int hex_digit(uint8_t c)
 static bool parse_binary(struct slice text, struct value *value)
 {
     uint8_t *bytes = (uint8_t *)text.data;
-    for (size_t i = 0; i + 1 < text.size; i += 2) {
-        int high = hex_digit(text.data[i]);
-        int low = hex_digit(text.data[i + 1]);
-        if (high < 0 || low < 0)
+    for (size_t i = 0; i < text.size; i++)
+        if (hex_digit(text.data[i]) < 0)
             return false;
-        bytes[i / 2] = (uint8_t)(high << 4 | low);
-    }
+    if (text.size % 2)
+        return false;
+    for (size_t i = 0; i < text.size; i += 2)
+        bytes[i / 2] = (uint8_t)(hex_digit(text.data[i]) << 4 | hex_digit(text.data[i + 1]));
     value->type = VALUE_BINARY;
     value->bytes = slice_of(bytes, text.size / 2);
-    return text.size % 2 == 0;
+    return true;
 }
 
 static const struct ask_type {
@@ -190,38 +197,45 @@ static bool send_all(int fd, struct slice bytes)
 
 static bool receive_more(struct conversation *talk)
 {
-    ssize_t got;
-    do {
-        got = recv(talk->fd, talk->input + talk->input_size, sizeof(talk->input) - talk->input_size,
-                   0);
-    } while (got < 0 && errno == EINTR);
-    if (got > 0) {
-        talk->input_size += (size_t)got;
-        return true;
+    uint64_t now = clock_now();
+    struct pollfd readable = {.fd = talk->fd, .events = POLLIN};
+    int left_ms = now < talk->deadline ? (int)((talk->deadline - now + 999) / 1000) : 0;
+    int ready = poll(&readable, 1, left_ms);
+    if (ready == 0) {
+        fprintf(stderr, "sluice ask: no answer: timed out\n");
+        return false;
     }
+    ssize_t got = ready < 0 ? -1
+                            : recv(talk->fd, talk->input + talk->input_size,
+                                   sizeof(talk->input) - talk->input_size, 0);
+    if (got < 0 && errno == EINTR)
+        return true; /* nothing more has come, which the next look at it finds */
     if (got == 0)
         fprintf(stderr, "sluice ask: the agent closed the connection\n");
+    else if (got < 0)
+        fprintf(stderr, "sluice ask: no answer: %s\n", strerror(errno));
     else
-        fprintf(stderr, "sluice ask: no answer: %s\n",
-                errno == EAGAIN ? "timed out" : strerror(errno));
-    return false;
+        talk->input_size += (size_t)got;
+    return got > 0;
 }
 
-/* The next event of this type. The frame's payload stays in the input until the next call. */
+/* The next event of this type; an ACK only of our question. Its frame's payload stays where it is
+ * until the next call. */
 static bool wait_for(struct conversation *talk, enum spop_event_type wanted,
                      struct spop_event *event)
 {
     uint8_t bytes[SPOP_LENGTH_SIZE + SPOP_FRAME_SIZE_MIN];
     for (;;) {
         struct writer w = writer_open(bytes, sizeof(bytes));
+        talk->input_size -= talk->consumed;
+        memmove(talk->input, talk->input + talk->consumed, talk->input_size);
         *event = spop_session_next(&talk->session, slice_of(talk->input, talk->input_size), &w);
+        talk->consumed = event->consumed;
         if (writer_size(&w) && !send_all(talk->fd, writer_slice(&w)))
             return false;
-        if (event->type == wanted && wanted == SPOP_EVENT_ACK)
-            return true;
-        talk->input_size -= event->consumed;
-        memmove(talk->input, talk->input + event->consumed, talk->input_size);
-        if (event->type == wanted)
+        bool others = event->type == SPOP_EVENT_ACK &&
+                      (event->frame.stream_id != ASK_STREAM || event->frame.frame_id != ASK_FRAME);
+        if (event->type == wanted && !others)
             return true;
         if (event->type == SPOP_EVENT_CLOSE) {
             fprintf(stderr, "sluice ask: %s: %u (%s)\n",
@@ -255,7 +269,7 @@ static bool notify(struct conversation *talk, struct slice message,
 {
     uint8_t bytes[SPOP_LENGTH_SIZE + ASK_FRAME_MAX];
     struct writer w = writer_open(bytes, sizeof(bytes));
-    uint8_t *frame = spop_frame_begin(&w, SPOP_FRAME_NOTIFY, SPOP_FLAG_FIN, 1, 1);
+    uint8_t *frame = spop_frame_begin(&w, SPOP_FRAME_NOTIFY, SPOP_FLAG_FIN, ASK_STREAM, ASK_FRAME);
     spop_write_message(&w, message, (uint8_t)count);
     for (size_t i = 0; i < count; i++)
         spop_write_argument(&w, arguments[i].name, &arguments[i].value);
@@ -274,9 +288,12 @@ static bool print_answer(struct slice payload)
     while (spop_next_action(&c, &action)) {
         char text[4 * ASK_FRAME_MAX]; /* every byte escaped */
         struct writer w = writer_open(text, sizeof(text));
+        struct value name = {.type = VALUE_STRING, .bytes = action.name};
+        value_print(&name, &w);
+        writer_uint8(&w, '=');
         value_print(&action.value, &w);
         if (action.type == SPOP_SET_VAR)
-            printf("%.*s=%.*s\n", SLICE_ARGS(action.name), SLICE_ARGS(writer_slice(&w)));
+            printf("%.*s\n", SLICE_ARGS(writer_slice(&w)));
     }
     if (c.error)
         fprintf(stderr, "sluice ask: the answer is malformed: %s\n", error_text(c.error));
@@ -291,9 +308,13 @@ static int converse(const struct endpoint *endpoint, int timeout_ms, struct slic
     char why[SOCKET_WHY_MAX];
     struct spop_event event;
 
+    talk.deadline = clock_now() + (uint64_t)timeout_ms * 1000;
     talk.fd = socket_connect(endpoint, timeout_ms, why);
     if (talk.fd < 0) {
-        fprintf(stderr, "sluice ask: %s\n", why);
+        char address[SOCKET_NAME_MAX];
+        struct writer name = writer_open(address, sizeof(address));
+        endpoint_print(endpoint, &name);
+        fprintf(stderr, "sluice ask: %.*s: %s\n", SLICE_ARGS(writer_slice(&name)), why);
         return EXIT_FAILURE;
     }
     bool answered = say_hello(&talk) && notify(&talk, message, arguments, count) &&
