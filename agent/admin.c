@@ -77,6 +77,7 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
         status = MHD_HTTP_METHOD_NOT_ALLOWED;
         response = text("only GET and HEAD\n");
+        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
     }
     for (size_t i = 0; !response && i < sizeof(pages) / sizeof(pages[0]); i++) {
         if (strcmp(url, pages[i].path) != 0)
