@@ -225,6 +225,66 @@ START_TEST(a_table_that_comes_and_goes_counts_like_a_plain_array)
 }
 END_TEST
 
+/* A key whose place in a table of one stripe is the last but `from_end`, or close to it: the places
+ * that follow are the first ones. */
+static struct hash128 key_near_end(uint64_t number, uint64_t from_end)
+{
+    return (struct hash128){(UINT32_MAX - (from_end << 24)) << 32 | number, number << 8};
+}
+
+#define END_KEYS 40
+
+START_TEST(a_run_of_cells_goes_on_at_the_table_s_start)
+{
+    struct random random = random_open("end");
+    struct store *store = store_memory_create(100, 0);
+    uint64_t window_of[END_KEYS] = {0};
+    uint64_t count_of[END_KEYS] = {0};
+    uint64_t now = START;
+    for (int i = 0; i < 200000; i++) {
+        uint64_t key = random_below(&random, END_KEYS);
+        struct limit limit = {LIMIT_FIXED_WINDOW, 5, (1 + key % 7) * SECOND, 0};
+        struct store_take taken = {.key = key_near_end(key, key % 3), .limit = &limit, .wanted = 1};
+        uint64_t window = now / limit.window + 1;
+        if (window_of[key] != window)
+            count_of[key] = 0;
+        window_of[key] = window;
+        uint64_t expected = count_of[key] < 5 ? 1 : 0;
+        count_of[key] += expected;
+        ck_assert_int_eq(store_take(store, &taken, now), STORE_ANSWERED);
+        ck_assert_uint_eq(taken.result.granted, expected);
+        now += random_below(&random, 100000);
+        /* Every cell is looked at, so that each that has expired goes at once. */
+        for (int call = 0; i % 20 == 0 && call < 300; call++)
+            store_upkeep(store, now);
+    }
+    store_free(store);
+}
+END_TEST
+
+/* Hashes spread keys over the stripes; were they all in one, it would be full before the store. */
+START_TEST(a_full_stripe_says_so)
+{
+    struct store *store = store_memory_create(50000, 0);
+    struct store_take taken = {.limit = &per_minute, .wanted = 1};
+    uint64_t count = 0;
+    do {
+        taken.key = (struct hash128){count << 40 | count, 0};
+        count++;
+    } while (store_take(store, &taken, START) == STORE_ANSWERED);
+    ck_assert_uint_gt(count, 50000 / 64);
+    ck_assert_uint_lt(count, 50000);
+    ck_assert_uint_eq(statistics_of(store).keys, count - 1);
+    /* Others are as they were. */
+    taken.key = (struct hash128){1, 1};
+    ck_assert_int_eq(store_take(store, &taken, START), STORE_ANSWERED);
+    taken.key = (struct hash128){0, 0};
+    ck_assert_int_eq(store_take(store, &taken, START), STORE_ANSWERED);
+    ck_assert_uint_eq(taken.result.remaining, 998);
+    store_free(store);
+}
+END_TEST
+
 /* ---- sliding logs -------------------------------------------------------------------------- */
 
 START_TEST(logs_are_bounded_in_bytes)
@@ -241,6 +301,24 @@ START_TEST(logs_are_bounded_in_bytes)
         store_upkeep(store, START + 10 * SECOND + KEPT);
     ck_assert_uint_eq(statistics_of(store).log_bytes, 0);
     ck_assert_uint_eq(grant(store, 3, &log, START + 10 * SECOND + KEPT), 1);
+    store_free(store);
+}
+END_TEST
+
+START_TEST(a_key_that_takes_the_place_of_an_expired_one_takes_its_log_along)
+{
+    struct limit log = {LIMIT_SLIDING_LOG, 100, 10 * SECOND, 0};
+    size_t each = limit_log_size(&log);
+    struct store *store = store_memory_create(100, 2 * each);
+    struct store_take taken = {.limit = &log, .wanted = 1};
+    for (uint64_t i = 0; i < 10; i++) { /* the same place each time */
+        taken.key = key_near_end(i, 0);
+        ck_assert_int_eq(store_take(store, &taken, START + i * (10 * SECOND + KEPT)),
+                         STORE_ANSWERED);
+        ck_assert_uint_eq(taken.result.granted, 1);
+        ck_assert_uint_eq(statistics_of(store).log_bytes, each);
+        ck_assert_uint_eq(statistics_of(store).keys, 1);
+    }
     store_free(store);
 }
 END_TEST
@@ -269,5 +347,8 @@ UNIT_MAIN("memory", threads_share_one_limit_exactly, what_is_given_back_can_be_t
           a_limit_of_zero_keeps_no_key, a_full_store_says_so, a_full_store_of_many_stripes_says_so,
           upkeep_takes_out_what_has_expired_and_nothing_else,
           a_thread_with_a_late_clock_finds_what_it_counted, the_most_keys_that_can_be_asked_for,
-          a_table_that_comes_and_goes_counts_like_a_plain_array, logs_are_bounded_in_bytes,
+          a_table_that_comes_and_goes_counts_like_a_plain_array,
+          a_run_of_cells_goes_on_at_the_table_s_start, a_full_stripe_says_so,
+          logs_are_bounded_in_bytes,
+          a_key_that_takes_the_place_of_an_expired_one_takes_its_log_along,
           a_log_goes_on_when_its_limit_is_changed)
