@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <ev.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -309,13 +310,21 @@ static bool start_listeners(struct server *server)
     return true;
 }
 
+/* Processors that this process may run on, which in a container may be fewer than there are. */
+static unsigned processor_count(void)
+{
+    cpu_set_t set;
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    if (sched_getaffinity(0, sizeof(set), &set) == 0)
+        return (unsigned)CPU_COUNT(&set);
+    return online > 0 ? (unsigned)online : 1; /* more than a cpu_set_t can tell */
+}
+
 static bool start_workers(struct server *server)
 {
     struct control *control = &server->control;
     const struct rules_settings *settings = &server->first_rules->set->settings;
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned count =
-        settings->workers ? settings->workers : (unsigned)(processors > 0 ? processors : 1);
+    unsigned count = settings->workers ? settings->workers : processor_count();
     if (count > CONTROL_MAX_WORKERS)
         count = CONTROL_MAX_WORKERS;
     for (unsigned i = 0; i < count; i++) {
