@@ -54,6 +54,7 @@ void buffer_put(struct buffer_pool *pool, struct buffer *buffer);
 /* Moves the bytes to the front. */
 void buffer_compact(struct buffer *buffer);
 
-/* Makes room for `room` more bytes after the end, moving or enlarging the buffer up to `maximum`
- * bytes. False, and nothing lost, when that is not to be had. */
+/* Makes room for `room` more bytes after the end, moving or enlarging the buffer; with them it may
+ * hold up to `maximum` bytes (and have allocated up to twice as many). False, and nothing lost,
+ * when that is not to be had. */
 bool buffer_reserve(struct buffer **buffer, size_t room, size_t maximum);

@@ -6,7 +6,8 @@
 
 #define LINE_MAX_BYTES 1024
 
-/* The whole of a file in memory of its own, at most one byte more than a rule file may have. */
+/* The whole of a file in memory of its own; of one that is larger than a rule file may be, so much
+ * that rules_load will see it is. NULL with errno. */
 static uint8_t *read_all(FILE *stream, size_t *size)
 {
     size_t capacity = 65536;
