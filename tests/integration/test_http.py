@@ -316,3 +316,30 @@ rules:
     # Only the last byte differs: the whole of the argument has to arrive.
     for ending, expected in (("a", 200), ("b", 200), ("a", 429)):
         assert haproxy.request(headers={"X-Big": big + ending}).status == expected
+
+
+def test_no_request_is_too_large_to_be_asked_about(bench, haproxy_binary):
+    """HAProxy refuses requests that don't fit its buffer. One that fits must fit a question too:
+    else a long header would be a way around the limits."""
+    bench.agent(OPEN_RULES)
+    haproxy = bench.haproxy(haproxy_binary)
+    seen = set()
+    for size in (8000, *range(14000, 16400, 150)):
+        for answer in (
+            haproxy.request("/", headers={"X-Api-Key": "k" * size}),
+            haproxy.request("/" + "p" * size),
+            haproxy.request("/", headers={"Host": "h" * (size // 2), "X-Api-Key": "k" * (size // 2)}),
+        ):
+            assert answer.status in (400, 431) or "ratelimit" in answer.headers
+            seen.add(answer.status)
+    assert 200 in seen and seen & {400, 431}, "the sizes don't span the limit"
+
+
+def test_question_that_fits_no_frame_is_an_error(bench, haproxy_binary):
+    """Where arguments repeat parts of the request, they may."""
+    bench.agent(shipped_rules(bench))
+    repeated = [("    args src=src ", "    args a=req.hdr(x-big) b=req.hdr(x-big) src=src ")]
+    haproxy = bench.haproxy(haproxy_binary, spoe_edits=repeated)
+    assert haproxy.request(headers={"X-Big": "x" * 9000}).status == 200
+    haproxy.wait_for_log(r"error=3$")
+    assert "ratelimit" in haproxy.request(headers={"X-Big": "x" * 5000}).headers
