@@ -1,0 +1,310 @@
+#include <stdlib.h>
+
+#include <hiredis/adapters/libev.h>
+
+#include "agent/store/redis_link.h"
+
+/* The rest between attempts while the breaker is closed, and by how much more it is jittered
+ * (microseconds). */
+#define RECONNECT_REST   UINT64_C(20000)
+#define RECONNECT_JITTER UINT64_C(80000)
+
+/* How often a link looks at its time-outs (seconds). */
+#define TICK 0.02
+
+struct redis_link {
+    struct redis_link_options options;
+    char *host;
+    char *user;
+    char *password;
+    enum redis_link_phase phase;
+    redisAsyncContext *redis; /* NULL when down */
+    struct breaker breaker;
+    uint64_t era; /* of the breaker, when it allowed what is under way */
+    bool closing;
+    uint64_t chance;   /* the state of its random numbers */
+    uint64_t next_at;  /* down: the next attempt */
+    uint64_t asked_at; /* the clock reading under way; 0: none */
+    uint64_t read_at;  /* the last clock reading */
+    int64_t offset;
+    ev_timer tick;
+    struct redis_link_counters counters;
+};
+
+static uint64_t now_of(const struct redis_link *link)
+{
+    return *link->options.now;
+}
+
+/* SplitMix64 (Steele, Lea, Flood 2014): jitter needs no better. */
+static uint64_t chance_of(struct redis_link *link)
+{
+    uint64_t z = link->chance += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+static void publish(struct redis_link *link)
+{
+    struct redis_link_counters *counters = &link->counters;
+    atomic_store(&counters->phase.number, link->phase);
+    atomic_store(&counters->breaker.number, link->breaker.phase);
+    atomic_store(&counters->opened.number, link->breaker.opened);
+    atomic_store(&counters->clock_offset.number, (uint64_t)link->offset);
+}
+
+/* ---- going up and down --------------------------------------------------------------------- */
+
+static void count_failure(struct redis_link *link, const char *why)
+{
+    static struct log_limiter limiter;
+    enum breaker_phase before = link->breaker.phase;
+    counter_add(&link->counters.failures, 1);
+    breaker_failed(&link->breaker, &link->options.breaker, now_of(link), chance_of(link),
+                   link->era);
+    if (before == BREAKER_CLOSED && link->breaker.phase == BREAKER_OPEN)
+        log_limited(&limiter, LOG_WARNING, "breaker opened", LOG_STRING("redis", link->host),
+                    LOG_INT("port", link->options.port), LOG_STRING("error", why));
+}
+
+/* Told by hiredis, or found by us: the connection is gone. */
+static void went_down(struct redis_link *link, const char *why)
+{
+    bool was_up = link->phase == REDIS_LINK_UP;
+    link->redis = NULL;
+    link->phase = REDIS_LINK_DOWN;
+    link->asked_at = 0;
+    if (link->closing)
+        return;
+    count_failure(link, why);
+    link->next_at = link->breaker.phase == BREAKER_CLOSED
+                        ? now_of(link) + RECONNECT_REST + chance_of(link) % RECONNECT_JITTER
+                        : link->breaker.ends_at;
+    publish(link);
+    if (was_up && link->options.changed)
+        link->options.changed(link->options.context);
+}
+
+static void drop(struct redis_link *link, const char *why)
+{
+    redisAsyncContext *redis = link->redis;
+    if (!redis)
+        return;
+    /* First, so that what its callbacks do finds a link that is down. */
+    redis->data = NULL;
+    went_down(link, why);
+    redisAsyncFree(redis);
+}
+
+static void came_up(struct redis_link *link)
+{
+    bool was_open = link->breaker.phase != BREAKER_CLOSED;
+    breaker_succeeded(&link->breaker, link->era);
+    link->era = link->breaker.era;
+    link->phase = REDIS_LINK_UP;
+    counter_add(&link->counters.connects, 1);
+    publish(link);
+    log_event(LOG_INFO, was_open ? "breaker closed" : "connected", LOG_STRING("redis", link->host),
+              LOG_INT("port", link->options.port));
+    if (link->options.changed)
+        link->options.changed(link->options.context);
+}
+
+/* ---- the clock ----------------------------------------------------------------------------- */
+
+/* TIME's reply: seconds and microseconds, as strings. */
+static bool read_time(const redisReply *reply, uint64_t *time)
+{
+    uint64_t parts[2];
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)
+        return false;
+    for (size_t i = 0; i < 2; i++) {
+        const redisReply *part = reply->element[i];
+        if (part->type != REDIS_REPLY_STRING ||
+            !slice_to_uint64(slice_of(part->str, (size_t)part->len), &parts[i]))
+            return false;
+    }
+    if (parts[0] > UINT64_MAX / 4000000 || parts[1] >= 1000000)
+        return false;
+    *time = parts[0] * 1000000 + parts[1];
+    return true;
+}
+
+static void on_time(redisAsyncContext *redis, void *data, void *context)
+{
+    struct redis_link *link = redis->data;
+    const redisReply *reply = data;
+    uint64_t time;
+    (void)context;
+    if (!link || !reply)
+        return;
+    if (!read_time(reply, &time)) {
+        drop(link,
+             reply->type == REDIS_REPLY_ERROR ? reply->str : "TIME wasn't answered by a time");
+        return;
+    }
+    uint64_t round_trip = now_of(link) - link->asked_at;
+    /* The reading was made, as far as can be known, in the middle of the round trip. */
+    link->offset = (int64_t)(time - (link->asked_at + round_trip / 2));
+    link->read_at = now_of(link);
+    link->asked_at = 0;
+    atomic_store(&link->counters.round_trip.number, round_trip);
+    if (link->phase == REDIS_LINK_GREETING)
+        came_up(link);
+    publish(link);
+}
+
+static void ask_time(struct redis_link *link)
+{
+    if (redisAsyncCommand(link->redis, on_time, NULL, "TIME") == REDIS_OK)
+        link->asked_at = now_of(link);
+}
+
+/* ---- connecting ---------------------------------------------------------------------------- */
+
+static void on_auth(redisAsyncContext *redis, void *data, void *context)
+{
+    const redisReply *reply = data;
+    struct redis_link *link = redis->data;
+    (void)context;
+    if (link && reply && reply->type == REDIS_REPLY_ERROR)
+        drop(link, reply->str);
+}
+
+static void on_connected(const redisAsyncContext *redis, int status)
+{
+    struct redis_link *link = redis->data;
+    if (link && status != REDIS_OK)
+        went_down(link, redis->errstr);
+}
+
+static void on_disconnected(const redisAsyncContext *redis, int status)
+{
+    struct redis_link *link = redis->data;
+    if (link)
+        went_down(link, status == REDIS_OK ? "disconnected" : redis->errstr);
+}
+
+static void greet(struct redis_link *link)
+{
+    const struct redis_link_options *options = &link->options;
+    if (options->password && link->user)
+        redisAsyncCommand(link->redis, on_auth, NULL, "AUTH %s %s", link->user, link->password);
+    else if (options->password)
+        redisAsyncCommand(link->redis, on_auth, NULL, "AUTH %s", link->password);
+    ask_time(link);
+}
+
+static void connect_now(struct redis_link *link)
+{
+    redisAsyncContext *redis = link->options.port
+                                   ? redisAsyncConnect(link->host, link->options.port)
+                                   : redisAsyncConnectUnix(link->host);
+    link->phase = REDIS_LINK_GREETING;
+    if (!redis || redis->err) {
+        went_down(link, redis ? redis->errstr : "out of memory");
+        if (redis)
+            redisAsyncFree(redis);
+        return;
+    }
+    link->redis = redis;
+    redis->data = link;
+    redisLibevAttach(link->options.loop, redis);
+    redisAsyncSetConnectCallback(redis, on_connected);
+    redisAsyncSetDisconnectCallback(redis, on_disconnected);
+    greet(link);
+    publish(link);
+}
+
+static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    struct redis_link *link = watcher->data;
+    uint64_t now = now_of(link);
+    (void)loop;
+    (void)events;
+    if (link->phase == REDIS_LINK_DOWN) {
+        if (now >= link->next_at && breaker_allows(&link->breaker, &link->options.breaker, now,
+                                                   chance_of(link), &link->era))
+            connect_now(link);
+    } else if (link->asked_at && now - link->asked_at > REDIS_LINK_PATIENCE) {
+        drop(link, "no answer in time");
+    } else if (link->phase == REDIS_LINK_UP && !link->asked_at &&
+               now - link->read_at > REDIS_LINK_CLOCK_PERIOD) {
+        ask_time(link);
+    }
+}
+
+/* ---- the public side ----------------------------------------------------------------------- */
+
+struct redis_link *redis_link_open(const struct redis_link_options *options)
+{
+    struct redis_link *link = calloc(1, sizeof(*link));
+    if (!link)
+        return NULL;
+    link->options = *options;
+    link->host = strdup(options->host);
+    link->user = options->user ? strdup(options->user) : NULL;
+    link->password = options->password ? strdup(options->password) : NULL;
+    link->chance = *options->now ^ (uint64_t)(uintptr_t)link;
+    ev_timer_init(&link->tick, on_tick, TICK, TICK);
+    link->tick.data = link;
+    ev_timer_start(options->loop, &link->tick);
+    if (!link->host || (options->user && !link->user) || (options->password && !link->password)) {
+        redis_link_close(link);
+        return NULL;
+    }
+    connect_now(link);
+    return link;
+}
+
+void redis_link_close(struct redis_link *link)
+{
+    if (!link)
+        return;
+    link->closing = true;
+    ev_timer_stop(link->options.loop, &link->tick);
+    drop(link, "closing");
+    free(link->host);
+    free(link->user);
+    free(link->password);
+    free(link);
+}
+
+bool redis_link_is_up(const struct redis_link *link)
+{
+    return link->phase == REDIS_LINK_UP;
+}
+
+bool redis_link_send(struct redis_link *link, struct slice command, redisCallbackFn *answered,
+                     void *context)
+{
+    if (link->phase != REDIS_LINK_UP ||
+        redisAsyncFormattedCommand(link->redis, answered, context, (const char *)command.data,
+                                   command.size) != REDIS_OK)
+        return false;
+    counter_add(&link->counters.commands, 1);
+    return true;
+}
+
+void redis_link_failed(struct redis_link *link, bool drop_it, const char *why)
+{
+    if (link->phase != REDIS_LINK_UP)
+        return;
+    if (!drop_it)
+        count_failure(link, why);
+    /* An open breaker's connection is replaced by its probe's. */
+    if (drop_it || link->breaker.phase != BREAKER_CLOSED)
+        drop(link, why);
+    publish(link);
+}
+
+uint64_t redis_link_time(const struct redis_link *link)
+{
+    return now_of(link) + (uint64_t)link->offset;
+}
+
+const struct redis_link_counters *redis_link_counters(const struct redis_link *link)
+{
+    return &link->counters;
+}
