@@ -1,31 +1,5 @@
 #include "rules/loader.h"
 
-/* The length of the UTF-8 sequence at the cursor, 0 when it is none; its character. RFC 3629: no
- * overlong forms, no surrogates, nothing above U+10FFFF. */
-static size_t decode(struct slice s, uint32_t *character)
-{
-    static const struct {
-        uint8_t mask, lead;
-        uint32_t least;
-    } forms[] = {{0x80, 0x00, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
-    for (size_t length = 1; length <= 4; length++) {
-        if ((s.data[0] & forms[length - 1].mask) != forms[length - 1].lead)
-            continue;
-        if (length > s.size)
-            return 0;
-        uint32_t c = s.data[0] & (uint8_t)~forms[length - 1].mask;
-        for (size_t i = 1; i < length; i++) {
-            if ((s.data[i] & 0xc0) != 0x80)
-                return 0;
-            c = c << 6 | (s.data[i] & 0x3f);
-        }
-        *character = c;
-        bool valid = c >= forms[length - 1].least && c <= 0x10ffff && (c < 0xd800 || c > 0xdfff);
-        return valid ? length : 0;
-    }
-    return 0;
-}
-
 /* YAML 1.1, section 5.1: the printable characters. Without the line breaks that no editor shows,
  * which YAML 1.2 took back: with them, line numbers would be others than the editor's. And without
  * byte order marks in the midst of the text, which nobody sees. */
@@ -45,7 +19,7 @@ bool rules__check_text(struct rules__loader *loader, struct slice text)
     uint8_t before = 0;
     for (size_t at = 0; at < text.size;) {
         uint32_t c = 0;
-        size_t length = decode(slice_from(text, at), &c);
+        size_t length = slice_utf8(slice_from(text, at), &c);
         if (length == 0) {
             rules__report_at(loader->report, line, column,
                              "byte 0x%02x is not UTF-8, expected a file in UTF-8", text.data[at]);
@@ -80,7 +54,7 @@ char *rules__quote(struct slice text, char quoted[RULES__QUOTED_MAX])
     size_t at = 0;
     while (at < text.size) {
         uint32_t c = 0;
-        size_t length = decode(slice_from(text, at), &c);
+        size_t length = slice_utf8(slice_from(text, at), &c);
         uint8_t *before = w.position;
         if (c == '\n' || c == '\r' || c == '\t')
             writer_bytes(&w, c == '\n' ? SLICE("\\n") : c == '\r' ? SLICE("\\r") : SLICE("\\t"));
