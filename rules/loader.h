@@ -180,9 +180,15 @@ rules__load_function rules__load_fallback;
 /* An enum limit_algorithm at field->offset of object. */
 rules__load_function rules__load_algorithm;
 
+/* ---- load_names.c -------------------------------------------------------------------------- */
+
 /* The slot of an argument that the file names; -1, reported, when there are too many. */
 int rules__slot_of(struct rules__loader *loader, const struct rules__node *node,
                    struct slice argument);
+
+/* The number of a message that the file names; -1, reported, when there are too many. */
+int32_t rules__message_of(struct rules__loader *loader, const struct rules__node *node,
+                          struct slice message);
 
 /* ---- load_limit.c -------------------------------------------------------------------------- */
 
