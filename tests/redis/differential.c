@@ -19,6 +19,8 @@
 #define KEEP_MS      "3600000"
 #define SLOW_STEP_NS UINT64_C(500000000)
 
+__extension__ typedef unsigned __int128 wide;
+
 struct grant {
     uint64_t asked_at;
     uint64_t units;
@@ -207,7 +209,9 @@ static void give(struct trace *trace)
     if (grant->units == 0)
         return;
     struct redis_limit_request request = request_of(trace, some_time(trace));
-    if (request.now < grant->asked_at)
+    /* Only on a server's clock may it be before its take. */
+    if (request.now < grant->asked_at &&
+        (is_window(&trace->limit) || random_below(trace->random, 2)))
         request.now = request.test_now = grant->asked_at;
     request.units = 1 + random_below(trace->random, grant->units);
     request.taken_at = grant->asked_at;
@@ -219,17 +223,29 @@ static void give(struct trace *trace)
         trace->first_at = 0; /* the count of the window before is another now */
 }
 
-/* Now and then a log of many runs, which trace_limit's have not. */
+/* What trace_limit's have not: a log of many runs, a bucket whose products take 75 bits. */
+static struct limit large_limit(struct random *random, enum limit_algorithm algorithm)
+{
+    struct limit limit = {.algorithm = algorithm};
+    if (algorithm == LIMIT_SLIDING_LOG) {
+        limit.units = 50 + random_below(random, 500);
+        limit.window = 100000 + random_below(random, 1000000);
+    } else {
+        limit.units = 1 + random_below(random, LIMIT_UNITS_MAX >> random_below(random, 16));
+        limit.window = LIMIT_WINDOW_MIN + random_below(random, LIMIT_WINDOW_MAX / 2);
+        limit.burst = 1 + random_below(random, limit.units);
+    }
+    return limit;
+}
+
 static struct limit some_limit(struct random *random, enum limit_algorithm algorithm)
 {
+    if (random_below(random, 4) == 0)
+        return large_limit(random, algorithm);
     struct limit limit;
     do
         limit = trace_limit(random, algorithm);
     while (limit_check(&limit));
-    if (algorithm == LIMIT_SLIDING_LOG && random_below(random, 4) == 0) {
-        limit.units = 50 + random_below(random, 500);
-        limit.window = 100000 + random_below(random, 1000000);
-    }
     return limit;
 }
 
@@ -269,17 +285,34 @@ static void lose(struct trace *trace)
     server_ask(trace->server, "DEL %s", full_name(trace, trace->now, name));
 }
 
+/* What a bucket lacks, close to where it makes a difference: a whole number of units. */
+static void lack_units(struct trace *trace, uint64_t *arrival, uint64_t *fraction)
+{
+    const struct limit *limit = &trace->limit;
+    wide lacks = (wide)random_below(trace->random, limit->burst + 2) * limit->window;
+    lacks += random_below(trace->random, 3);
+    lacks -= lacks > 0;
+    *arrival = trace->now + (uint64_t)(lacks / limit->units);
+    *fraction = (uint64_t)(lacks % limit->units);
+}
+
 /* A bucket that no take has left so. */
 static void corrupt(struct trace *trace)
 {
-    if (trace->limit.algorithm != LIMIT_TOKEN_BUCKET)
+    if (trace->limit.algorithm != LIMIT_TOKEN_BUCKET || trace->limit.units == 0)
         return;
     struct random *random = trace->random;
-    uint64_t latest = trace->now + random_below(random, 3 * trace->limit.window) -
-                      random_below(random, at_most(trace->now, 3 * trace->limit.window));
-    uint64_t arrival = random_below(random, 2) ? latest + random_below(random, LIMIT_WINDOW_MAX)
-                                               : random_next(random) >> 12;
+    uint64_t latest = trace->now;
+    uint64_t arrival;
     uint64_t fraction = random_next(random) >> (32 + random_below(random, 32));
+    if (random_below(random, 2)) {
+        lack_units(trace, &arrival, &fraction);
+    } else {
+        latest += random_below(random, 3 * trace->limit.window);
+        latest -= random_below(random, at_most(trace->now, 3 * trace->limit.window));
+        arrival = random_below(random, 2) ? latest + random_below(random, LIMIT_WINDOW_MAX)
+                                          : random_next(random) >> 12;
+    }
     if (latest >> 52 || arrival >> 52)
         return;
     trace->state.bucket.latest = latest;
