@@ -23,6 +23,8 @@ def decided(answers):
 def test_haproxy_reload_under_load_fails_no_decision(bench, haproxy_binary):
     bench.agent(RULES)
     haproxy = bench.haproxy(haproxy_binary, master=True)
+    # The worker serves before the master can be told to reload.
+    haproxy.wait_for_log(r"Loading success")
     load = Load(haproxy.port)
     try:
         load.wait_for(100)
