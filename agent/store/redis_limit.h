@@ -113,16 +113,17 @@ struct redis_limit_outcome {
     struct redis_limit_repair repair;
 };
 
-/* Whether a take at `now` has to be told that it is the first, where the last one that was so told
- * and ANSWERED was at `last` (0: none): because it is in another window; or because a sliding
- * window was entered so lately then that takes from the one before may have been under way. Always
- * after a connection was lost: it may have been with the server's memory. */
+/* Whether a take at `now` has to be told that it is the first, where the last one of this key and
+ * limit that was so told and ANSWERED was at `last` (0: none): because it is in another window; or
+ * because a sliding window was entered so lately then that takes from the one before may have been
+ * under way. Always after a connection was lost: it may have been with the server's memory. */
 bool redis_limit_first(const struct limit *limit, uint64_t last, uint64_t now);
 
 struct redis_limit_commands redis_limit_write_take(struct writer *w,
                                                    const struct redis_limit_request *request);
 
-/* The replies to all commands of a take, in order. A result that is ANSWERED grants no more than
+/* The replies to all commands of a take, in order; where one says MOVED or ASK, the caller follows
+ * that first, with all of them. A result that is ANSWERED grants no more than
  * the limit allows on any state, whatever the replies. */
 enum redis_limit_status redis_limit_read_take(const struct redis_limit_request *request,
                                               const struct redis_limit_reply *replies, size_t count,

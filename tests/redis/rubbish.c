@@ -95,17 +95,30 @@ static void run_counters(struct subject *subject)
 
 /* ---- what scripts read --------------------------------------------------------------------- */
 
-/* The right size and tag, and nonsense in it. */
+#define RUNS_MAX 140
+
+/* The right size and tag, and nonsense in it. Returns its size. */
+static size_t write_nonsense(struct random *random, bool bucket, uint8_t value[23 + 14 * RUNS_MAX])
+{
+    uint64_t runs = random_below(random, random_below(random, 2) ? 10 : RUNS_MAX + 1);
+    size_t size = bucket ? 19 : 23 + 14 * (size_t)runs;
+    for (size_t i = 1; i < size; i++) {
+        bool zero = i % 7 < 5 && random_below(random, 8);
+        value[i] = zero ? 0 : (uint8_t)random_next(random);
+    }
+    value[0] = bucket ? 'b' : 'l';
+    if (!bucket) {
+        writer_put_uint32(&value[1], (uint32_t)random_below(random, runs + 2));
+        writer_put_uint32(&value[5], (uint32_t)(runs + random_below(random, 10) / 9));
+    }
+    return size;
+}
+
 static void check_nonsense(struct subject *subject)
 {
-    uint8_t value[1 + 14 * 41];
-    bool bucket = subject->limit.algorithm == LIMIT_TOKEN_BUCKET;
-    size_t size = bucket ? 19 : 1 + 14 * (1 + random_below(&subject->random, 40));
-    value[0] = bucket ? 'b' : 'l';
-    for (size_t i = 1; i < size; i++) {
-        bool zero = i % 7 < 5 && random_below(&subject->random, 8);
-        value[i] = zero ? 0 : (uint8_t)random_next(&subject->random);
-    }
+    uint8_t value[23 + 14 * RUNS_MAX];
+    size_t size =
+        write_nonsense(&subject->random, subject->limit.algorithm == LIMIT_TOKEN_BUCKET, value);
     server_ask(subject->server, "SET %s %b", subject->name, value, size);
 
     struct redis_limit_outcome outcome;
