@@ -15,7 +15,8 @@
 --
 -- A log of at most CHUNK bytes is read and written whole, which is two commands. Of a longer one only
 -- what is needed is, for Lua looks at every byte of every string that it makes. Its first `dead` runs
--- no longer count; they are removed when they are more than half.
+-- no longer count; they are removed when they are more than half. A give numbers anew the runs after
+-- those that it takes units from, a BATCH at a time.
 --
 -- A take answers { now, granted, latest, live, leaving, newest }: the key's clock before it, how many
 -- units count then, and of these the time of the one that must go before `wanted` fit, and that of
@@ -25,6 +26,7 @@ local HEAD, HEAD_SIZE, TAG = '>BI4I4I7I7', 23, 108 -- tag, dead, runs, clock, nu
 local PAIR, PAIR_SIZE = '>I7I7', 14                -- time, number
 local TIME, LAST = 10, 17                          -- where they are of run 0
 local CHUNK = 1024
+local BATCH = 64                                   -- pairs
 local UNITS_MAX = 10000                            -- LIMIT_LOG_UNITS_MAX
 local LATE_MAX = 60000000                          -- LIMIT_LATE_MAX
 local TIME_END = 4503599627370496                  -- 2^52: in the year 2112
@@ -32,7 +34,8 @@ local SLACK = 1000                                 -- milliseconds: REDIS_LIMIT_
 
 local wanted, units, window = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local taken_at, now = tonumber(ARGV[4]), tonumber(ARGV[5])
-local call, pack, unpack, key = redis.call, struct.pack, struct.unpack, KEYS[1]
+local call, key = redis.call, KEYS[1]
+local pack, unpack, unpack_table = struct.pack, struct.unpack, unpack
 
 local value, offset = call('GETRANGE', key, '0', '1023'), 0
 if value == '' then
@@ -109,11 +112,19 @@ if taken_at then
   if left > at(LAST, whole) then
     parts[1] = pack(PAIR, at(TIME, whole + 1), left)
   end
-  for run = stop + 1, runs do
-    parts[#parts + 1] = pack(PAIR, at(TIME, run), at(LAST, run) - removed)
+  local kept = whole + #parts + runs - stop
+  -- The runs after it have fewer before them.
+  for run = stop + 1, runs, BATCH do
+    local count = math.min(BATCH, runs - run + 1)
+    local begin, format = HEAD_SIZE + (run - 1) * PAIR_SIZE, '>' .. string.rep('I7I7', count)
+    local numbers = { unpack(format, call('GETRANGE', key, begin, begin + count * PAIR_SIZE - 1)) }
+    for i = 2, 2 * count, 2 do
+      numbers[i] = numbers[i] - removed
+    end
+    parts[#parts + 1] = pack(format, unpack_table(numbers, 1, 2 * count))
   end
   call('SETRANGE', key, HEAD_SIZE + whole * PAIR_SIZE, table.concat(parts))
-  call('SETRANGE', key, 0, pack(HEAD, TAG, dead, whole + #parts, latest, first))
+  call('SETRANGE', key, 0, pack(HEAD, TAG, dead, kept, latest, first))
   return 1
 end
 
