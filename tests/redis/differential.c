@@ -269,7 +269,8 @@ static uint64_t run_trace(struct trace *trace)
     return trace->steps;
 }
 
-/* A busy key under one limit: its log must not grow beyond what that can need. */
+/* A busy key: its log must not grow beyond what it can need. And what has left a window must not
+ * come back into one that a reload has made longer. */
 static void run_busy_log(struct trace *trace)
 {
     trace->twin.limit = (struct limit){LIMIT_SLIDING_LOG, LONG_LOG, LONG_LOG * 1000, 0};
@@ -279,6 +280,8 @@ static void run_busy_log(struct trace *trace)
     for (; trace->steps < LOG_STEPS; trace->steps++) {
         take(trace, trace->now, 1);
         trace->now += random_below(trace->random, 2000);
+        if (trace->steps % 300 == 299)
+            trace->twin.limit.window = LONG_LOG * (trace->steps % 600 == 599 ? 1000 : 1500);
     }
 }
 
