@@ -29,6 +29,7 @@ enum redis_limit_status redis_limit_read_take(const struct redis_limit_request *
         /* Refused whatever the state, so Redis has none. */
         struct limit_state none = {0};
         outcome->result = limit_take(request->limit, &none, request->now, request->units);
+        outcome->next_after = limit_peek(request->limit, &none, request->now, 1).retry_after;
         return REDIS_LIMIT_ANSWERED;
     }
     return form_of(request)->read_take(request, replies, count, outcome);

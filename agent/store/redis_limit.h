@@ -79,7 +79,7 @@ enum redis_limit_reply_type {
     REDIS_LIMIT_REPLY_OTHER, /* whatever else */
 };
 
-#define REDIS_LIMIT_NUMBERS 6
+#define REDIS_LIMIT_NUMBERS 7
 
 struct redis_limit_reply {
     enum redis_limit_reply_type type;
@@ -105,7 +105,9 @@ struct redis_limit_repair {
 
 struct redis_limit_outcome {
     struct limit_result result; /* when ANSWERED */
-    uint64_t taken_at;          /* what a give of it needs; known whenever surplus is not 0 */
+    uint64_t
+        next_after;    /* microseconds until one more unit could be had; 0 when something remains */
+    uint64_t taken_at; /* what a give of it needs; known whenever surplus is not 0 */
     /* Units, besides those granted, that were drawn and are to be given back at once; whatever the
      * status. */
     uint64_t surplus;

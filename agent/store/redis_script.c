@@ -120,11 +120,13 @@ static enum redis_limit_status read_numbers(const struct redis_limit_reply *repl
 
 /* The script has charged what it says; an answer that says otherwise would not be kept. */
 static enum redis_limit_status answer(struct redis_limit_outcome *outcome, uint64_t now,
-                                      uint64_t granted, struct limit_result result)
+                                      uint64_t granted, struct limit_result result,
+                                      uint64_t next_after)
 {
     if (result.granted != granted)
         return REDIS_LIMIT_FAILED;
     outcome->result = result;
+    outcome->next_after = next_after;
     outcome->taken_at = now;
     return REDIS_LIMIT_ANSWERED;
 }
@@ -147,8 +149,9 @@ static enum redis_limit_status read_bucket(const struct redis_limit_request *req
         return status;
     struct limit_state state = {
         .bucket = {.arrival = said[ARRIVAL], .fraction = said[FRACTION], .latest = said[LATEST]}};
-    return answer(outcome, said[NOW], said[GRANTED],
-                  limit_take(request->limit, &state, said[NOW], request->units));
+    struct limit_result result = limit_take(request->limit, &state, said[NOW], request->units);
+    return answer(outcome, said[NOW], said[GRANTED], result,
+                  limit_peek(request->limit, &state, said[NOW], 1).retry_after);
 }
 
 /* How long until the window of a live unit has passed; 0 when the time can't be one's. */
@@ -169,6 +172,7 @@ static enum redis_limit_status read_log(const struct redis_limit_request *reques
         LIVE,
         LEAVING,
         NEWEST,
+        NEXT,
         COUNT
     };
     uint64_t said[COUNT];
@@ -192,9 +196,12 @@ static enum redis_limit_status read_log(const struct redis_limit_request *reques
         result.reset_after = limit->window;
     else if (said[LIVE])
         result.reset_after = until_gone(limit, said[NEWEST], time);
+    uint64_t next_after = result.remaining ? 0 : until_gone(limit, said[NEXT], time);
     bool complete = result.granted ? result.granted == request->units || result.retry_after
                                    : result.retry_after && result.reset_after;
-    return complete ? answer(outcome, said[NOW], said[GRANTED], result) : REDIS_LIMIT_FAILED;
+    if (!complete || (!result.remaining && !next_after))
+        return REDIS_LIMIT_FAILED;
+    return answer(outcome, said[NOW], said[GRANTED], result, next_after);
 }
 
 static enum redis_limit_status read_give(const struct redis_limit_request *request,

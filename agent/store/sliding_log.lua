@@ -18,9 +18,10 @@
 -- no longer count; they are removed when they are more than half. A give numbers anew the runs after
 -- those that it takes units from, a BATCH at a time.
 --
--- A take answers { now, granted, latest, live, leaving, newest }: the key's clock before it, how many
--- units count then, and of these the time of the one that must go before `wanted` fit, and that of
--- the newest; 0 where there is none. Where nothing is granted, nothing is changed.
+-- A take answers { now, granted, latest, live, leaving, newest, next }: the key's clock before it, how
+-- many units count then, and of these the time of the one that must go before `wanted` fit, and that
+-- of the newest; then, of all that count after it, the time of the one that must go before one more
+-- fits; 0 where there is none. Where nothing is granted, nothing is changed.
 
 local HEAD, HEAD_SIZE, TAG = '>BI4I4I7I7', 23, 108 -- tag, dead, runs, clock, number
 local PAIR, PAIR_SIZE = '>I7I7', 14                -- time, number
@@ -134,6 +135,10 @@ local leaving = 0
 if granted < wanted then
   leaving = at(TIME, find(LAST, last - (units - wanted) - 1) + 1)
 end
+local excess, next_one = live + granted - units, 0
+if excess >= 0 then
+  next_one = live == 0 and time or at(TIME, find(LAST, gone + excess) + 1)
+end
 
 if granted > 0 then
   local stop = newest == time and runs - 1 or runs -- the last run to be kept as it is
@@ -156,4 +161,4 @@ if granted > 0 then
     call('PEXPIRE', key, ttl)
   end
 end
-return { now, granted, latest, live, leaving, live > 0 and newest or 0 }
+return { now, granted, latest, live, leaving, live > 0 and newest or 0, next_one }

@@ -42,7 +42,8 @@ static uint64_t at_most(uint64_t number, uint64_t most)
 }
 
 /* A counter above the limit is a surplus on its way back, and doesn't count; see redis_limit.h. */
-static struct limit_result take_from_window(struct twin *twin, uint64_t now, uint64_t wanted)
+static struct limit_result take_from_window(struct twin *twin, uint64_t now, uint64_t wanted,
+                                            uint64_t *next_after)
 {
     struct limit_state seen = twin->state;
     if (twin->limit.algorithm == LIMIT_FIXED_WINDOW) {
@@ -52,6 +53,7 @@ static struct limit_result take_from_window(struct twin *twin, uint64_t now, uin
         seen.sliding.previous = at_most(seen.sliding.previous, twin->limit.units);
     }
     struct limit_result result = limit_take(&twin->limit, &seen, now, wanted);
+    *next_after = limit_peek(&twin->limit, &seen, now, 1).retry_after;
     if (result.granted) {
         struct limit no_limit = twin->limit;
         no_limit.units = UINT64_C(1) << 60;
@@ -60,11 +62,14 @@ static struct limit_result take_from_window(struct twin *twin, uint64_t now, uin
     return result;
 }
 
-static struct limit_result expected_take(struct twin *twin, uint64_t now, uint64_t wanted)
+static struct limit_result expected_take(struct twin *twin, uint64_t now, uint64_t wanted,
+                                         uint64_t *next_after)
 {
     if (twin_is_window(twin))
-        return take_from_window(twin, now, wanted);
-    return limit_take(&twin->limit, &twin->state, now, wanted);
+        return take_from_window(twin, now, wanted, next_after);
+    struct limit_result result = limit_take(&twin->limit, &twin->state, now, wanted);
+    *next_after = limit_peek(&twin->limit, &twin->state, now, 1).retry_after;
+    return result;
 }
 
 /* Whatever was done, the key has a time to live: one that outlasts what it counts where a script
@@ -114,13 +119,16 @@ struct limit_result twin_take(struct twin *twin, uint64_t now, uint64_t wanted)
     request.first = redis_limit_first(&twin->limit, twin->first_at, now);
     struct redis_limit_outcome outcome;
     enum redis_limit_status status = server_take(twin->server, request, &outcome);
-    struct limit_result expected = expected_take(twin, now, wanted);
+    uint64_t next_after;
+    struct limit_result expected = expected_take(twin, now, wanted, &next_after);
     struct limit_result got = outcome.result;
     if (status != REDIS_LIMIT_ANSWERED)
         differ(twin, "no answer", now, wanted, got, expected);
     if (got.granted != expected.granted || got.remaining != expected.remaining ||
         got.retry_after != expected.retry_after || got.reset_after != expected.reset_after)
         differ(twin, "another answer", now, wanted, got, expected);
+    if (outcome.next_after != next_after)
+        differ(twin, "another wait for the next unit", now, wanted, got, expected);
     if (outcome.taken_at != now && twin->limit.units)
         differ(twin, "another time", now, wanted, got, expected);
     if (request.first)

@@ -221,16 +221,17 @@ START_TEST(answers_of_the_log)
 {
     const int64_t now = (int64_t)START;
     struct redis_limit_request request = request_of(&log_of_10, 0, 4);
-    /* now, granted, latest, live, leaving, newest */
-    struct redis_limit_outcome o = READ(&request, ANSWERED, NUMBERS(now, 4, 0, 0, 0, 0));
+    /* now, granted, latest, live, leaving, newest, next */
+    struct redis_limit_outcome o = READ(&request, ANSWERED, NUMBERS(now, 4, 0, 0, 0, 0, 0));
     EXPECT(o, 0, 4, 6, 0, MINUTE);
     ck_assert_uint_eq(o.taken_at, START);
-    o = READ(&request, ANSWERED, NUMBERS(now, 1, now, 9, now - 50000000, now));
+    o = READ(&request, ANSWERED, NUMBERS(now, 1, now, 9, now - 50000000, now, now - 55000000));
     EXPECT(o, 0, 1, 0, 10 * SECOND, MINUTE);
-    o = READ(&request, ANSWERED, NUMBERS(now, 0, now, 10, now - 50000000, now - 1));
+    ck_assert_uint_eq(o.next_after, 5 * SECOND);
+    o = READ(&request, ANSWERED, NUMBERS(now, 0, now, 10, now - 50000000, now - 1, now - 55000000));
     EXPECT(o, 0, 0, 0, 10 * SECOND, MINUTE - 1);
     request.units = 11;
-    o = READ(&request, ANSWERED, NUMBERS(now, 1, now, 9, now - 50000000, now));
+    o = READ(&request, ANSWERED, NUMBERS(now, 1, now, 9, now - 50000000, now, now - 55000000));
     EXPECT(o, 0, 1, 0, LIMIT_NEVER, MINUTE);
 }
 END_TEST
@@ -272,14 +273,17 @@ START_TEST(replies_of_a_script_that_make_no_sense)
     READ(&request, FAILED, NUMBERS(INT64_C(1) << 52, 4, 0, 0, 0));
     request.limit = &log_of_10;
     READ(&request, FAILED, NUMBERS(now, 4, 0, 0, 0));
-    READ(&request, FAILED, NUMBERS(now, 5, 0, 0, 0, 0));
-    READ(&request, FAILED, NUMBERS(now, 4, 0, -1, 0, 0));
-    READ(&request, FAILED, NUMBERS(now, 0, now, 10001, now, now));
-    READ(&request, FAILED, NUMBERS(now, 0, now, 10, now + 1, now));           /* leaves too late */
-    READ(&request, FAILED, NUMBERS(now, 0, now, 10, now - 60000000, now));    /* is gone */
-    READ(&request, FAILED, NUMBERS(now, 0, now, 10, now, now - 60000000));    /* so is this */
-    READ(&request, FAILED, NUMBERS(now, 1, now, 9, 0, now));                  /* which leaves? */
-    READ(&request, FAILED, NUMBERS(now, 3, now + 60000001, 7, now, now + 1)); /* of the future */
+    READ(&request, FAILED, NUMBERS(now, 5, 0, 0, 0, 0, now));
+    READ(&request, FAILED, NUMBERS(now, 4, 0, -1, 0, 0, now));
+    READ(&request, FAILED, NUMBERS(now, 0, now, 10001, now, now, now));
+    READ(&request, FAILED, NUMBERS(now, 0, now, 10, now + 1, now, now)); /* leaves too late */
+    READ(&request, FAILED, NUMBERS(now, 0, now, 10, now - 60000000, now, now)); /* is gone */
+    READ(&request, FAILED, NUMBERS(now, 0, now, 10, now, now - 60000000, now)); /* so is this */
+    READ(&request, FAILED, NUMBERS(now, 1, now, 9, 0, now, now));               /* which leaves? */
+    READ(&request, FAILED,
+         NUMBERS(now, 3, now + 60000001, 7, now, now + 1, now));      /* of the future */
+    READ(&request, FAILED, NUMBERS(now, 1, now, 9, now - 1, now, 0)); /* and next? */
+    READ(&request, FAILED, NUMBERS(now, 1, now, 9, now - 1, now, now - 60000000));
 }
 END_TEST
 
@@ -308,7 +312,7 @@ static struct redis_limit_reply random_reply(struct random *random)
         .type = (enum redis_limit_reply_type)random_below(random, REDIS_LIMIT_REPLY_OTHER + 1),
         .integer = random_number(random),
         .text = slice_of_string(texts[random_below(random, sizeof(texts) / sizeof(texts[0]))]),
-        .count = random_below(random, 3) ? 5 + random_below(random, 2)
+        .count = random_below(random, 3) ? 5 + random_below(random, 3)
                                          : random_below(random, REDIS_LIMIT_NUMBERS + 1),
     };
     for (size_t i = 0; i < reply.count; i++)
