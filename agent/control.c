@@ -183,8 +183,7 @@ static void warn_of_restart(const struct rules_settings *started, const struct r
 {
     if (!same_endpoints(started, now) || started->workers != now->workers ||
         started->max_frame_size != now->max_frame_size ||
-        started->store_max_keys != now->store_max_keys ||
-        started->store_log_memory != now->store_log_memory)
+        !rules_store_equal(&started->store, &now->store))
         log_event(LOG_WARNING, "listen, admin, workers, store and max_frame_size are as they were "
                                "at the start: restart to change them");
 }
@@ -371,10 +370,10 @@ static bool start_store(struct server *server)
 {
     const struct rules_settings *settings = &server->first_rules->set->settings;
     server->control.store =
-        store_memory_create(settings->store_max_keys, settings->store_log_memory);
+        store_memory_create(settings->store.max_keys, settings->store.log_memory);
     if (!server->control.store)
         log_event(LOG_ERROR, "no memory for the store",
-                  LOG_INT("max_keys", settings->store_max_keys));
+                  LOG_INT("max_keys", settings->store.max_keys));
     return server->control.store != NULL;
 }
 

@@ -135,41 +135,8 @@ static void load_workers(struct rules__loader *loader, const struct rules__field
         rules__wrong(loader, field->name, node, field->expected);
 }
 
-static void load_store_mode(struct rules__loader *loader, const struct rules__field *field,
-                            const struct rules__node *node, void *object)
-{
-    static const char *const later[] = {"single", "sentinel", "ketama", "cluster"};
-    static const char *const modes[] = {[RULES_STORE_MEMORY] = "memory"};
-    struct rules_settings *settings = object;
-    for (size_t i = 0; i < COUNT(later); i++) {
-        if (node->kind == RULES__SCALAR && slice_equal(node->text, slice_of_string(later[i]))) {
-            rules__problem(loader, node, "mode %s is not yet supported, expected memory", later[i]);
-            return;
-        }
-    }
-    int mode = rules__word(loader, field->name, node, modes, COUNT(modes));
-    if (mode >= 0)
-        settings->store_mode = (enum rules_store_mode)mode;
-}
-
 #define SETTING(member)                                                                            \
     offsetof(struct rules_settings, member), sizeof(((struct rules_settings *)NULL)->member)
-
-static const struct rules__field store_fields[] = {
-    {"mode", load_store_mode, "memory", false, 0, 0, 0, 0},
-    {"max_keys", rules__load_number, "a whole number, as in 1000000", false,
-     SETTING(store_max_keys), 1, 1000000000},
-    {"log_memory", rules__load_size, "a size, as in 64MiB", false, SETTING(store_log_memory), 0,
-     UINT64_C(1) << 40},
-};
-static const struct rules__schema store_schema = RULES__SCHEMA("store", store_fields);
-
-static void load_store(struct rules__loader *loader, const struct rules__field *field,
-                       const struct rules__node *node, void *object)
-{
-    (void)field;
-    rules__walk(loader, &store_schema, node, object);
-}
 
 static const struct rules__field connection_fields[] = {
     {"max", rules__load_number, "a whole number, as in 4096", false, SETTING(max_connections), 1,
@@ -248,7 +215,7 @@ static const struct rules__field file_fields[] = {
     {"listen", load_listen, "at least one address, as in tcp://127.0.0.1:9000", true, 0, 0, 0, 0},
     {"admin", load_admin, "an address, as in tcp://127.0.0.1:9901", false, 0, 0, 0, 0},
     {"workers", load_workers, "auto or a whole number from 1 to 256", false, 0, 0, 0, 0},
-    {"store", load_store, "a mapping, as in { mode: memory }", false, 0, 0, 0, 0},
+    {"store", rules__load_store, "a mapping, as in { mode: memory }", false, 0, 0, 0, 0},
     {"defaults", load_defaults, "a mapping, as in { algorithm: sliding-window }", false, 0, 0, 0,
      0},
     {"answer", load_answer, "a list of variable names, as in [ rule, retry_after ]", false, 0, 0, 0,
@@ -259,9 +226,6 @@ static const struct rules__field file_fields[] = {
 static const struct rules__schema file_schema = RULES__SCHEMA("the file", file_fields);
 
 static const struct rules_settings default_settings = {
-    .store_mode = RULES_STORE_MEMORY,
-    .store_max_keys = 1000000,
-    .store_log_memory = UINT64_C(64) << 20,
     .answer = (1u << RULES_ANSWERS) - 1,
     .max_connections = 4096,
     .max_frame_size = 65532,
@@ -308,6 +272,7 @@ struct rules_set *rules__load_within(struct slice text, uint64_t seed, struct ru
         return NULL;
     }
     set->settings = default_settings;
+    set->settings.store = rules__default_store;
     set->seed = seed;
     set->arena.maximum = memory_max;
     loader.rule_names.seed = seed;
@@ -332,6 +297,14 @@ struct rules_set *rules__load_within(struct slice text, uint64_t seed, struct ru
 struct rules_set *rules_load(struct slice text, uint64_t seed, struct rules_report *report)
 {
     return rules__load_within(text, seed, report, RULES__MEMORY_MAX);
+}
+
+struct rules_set *rules_load_with(struct slice text, uint64_t seed,
+                                  const struct rules_overrides *overrides,
+                                  struct rules_report *report)
+{
+    (void)overrides;
+    return rules_load(text, seed, report);
 }
 
 void rules_free(struct rules_set *set)

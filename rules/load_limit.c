@@ -176,6 +176,18 @@ static void write_identity(struct rules_limit *limit, uint64_t seed)
     limit->identity = hash128(writer_slice(&w), seed);
 }
 
+static void write_store_name(struct rules__loader *loader, struct rules_limit *limit)
+{
+    char buffer[RULES_STORE_NAME_MAX];
+    struct writer w = writer_open(buffer, sizeof(buffer));
+    writer_bytes(&w, limit->rule->name);
+    writer_uint8(&w, ':');
+    writer_bytes(&w, slice_of_string(limit_algorithm_name(limit->limit.algorithm)));
+    writer_uint8(&w, '-');
+    rules_print_duration(limit->limit.window, &w);
+    limit->store_name = rules__keep(loader, writer_slice(&w));
+}
+
 static void finish_rule(struct rules__loader *loader, struct rules_rule *rule,
                         struct rules_limit *limits, const struct draft *drafts,
                         const struct rules__node *items)
@@ -197,6 +209,7 @@ static void finish_rule(struct rules__loader *loader, struct rules_rule *rule,
                    drafts[i].name_node ? drafts[i].name_node : node);
         write_policy(loader, &limits[i]);
         write_identity(&limits[i], loader->set->seed);
+        write_store_name(loader, &limits[i]);
     }
 }
 

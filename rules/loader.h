@@ -172,6 +172,12 @@ rules__load_function rules__load_duration;
 struct rules_set *rules__load_within(struct slice text, uint64_t seed, struct rules_report *report,
                                      size_t memory_max);
 
+/* ---- load_store.c -------------------------------------------------------------------------- */
+
+extern const struct rules_store rules__default_store;
+/* The store of a struct rules_settings. */
+rules__load_function rules__load_store;
+
 /* ---- load_rule.c --------------------------------------------------------------------------- */
 
 rules__load_function rules__load_rules;

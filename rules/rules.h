@@ -1,8 +1,8 @@
 /* The rule file: YAML text in, an immutable compiled rule set out; matching a request's values
  * against it; and the keys of the limits that apply.
  *
- * A set is written once by rules_load and read by any number of threads until rules_free.
- * No function here does I/O, reads a clock or keeps a pointer to its input.
+ * A set is written once by rules_load and read by any number of threads until rules_free; so is all
+ * that it points to. No function here does I/O, reads a clock or keeps a pointer to its input.
  */
 #pragma once
 
@@ -17,7 +17,10 @@
 #define RULES_MAX_SLOTS     256 /* distinct argument names of a set */
 #define RULES_MAX_MESSAGES  64  /* distinct message names of a set */
 #define RULES_MAX_LISTENERS 16
-#define RULES_NAME_MAX      64 /* bytes of a rule's, limit's or argument's name */
+#define RULES_MAX_NODES     256
+#define RULES_NAME_MAX      64  /* bytes of a rule's, limit's or argument's name */
+#define RULES_PREFIX_MAX    64  /* bytes of store.prefix */
+#define RULES_INSTANCE_MAX  253 /* bytes of store.instance_id: a Kubernetes pod's name fits */
 #define RULES_PROBLEMS_MAX  100
 
 /* ---- what the file says -------------------------------------------------------------------- */
@@ -30,7 +33,18 @@ enum rules_fallback {
 };
 
 enum rules_store_mode {
-    RULES_STORE_MEMORY,
+    RULES_STORE_MEMORY,   /* the agent's own: nothing is shared */
+    RULES_STORE_SINGLE,   /* one Redis server */
+    RULES_STORE_SENTINEL, /* a primary that Sentinels know, and its replicas */
+    RULES_STORE_KETAMA,   /* independent servers; libketama's consistent hashing places keys */
+    RULES_STORE_CLUSTER,  /* Redis Cluster */
+    RULES_STORE_MODES,
+};
+
+/* How a rule's units are taken from a store that agents share. */
+enum rules_consistency {
+    RULES_EXACT,  /* each request is charged before it is answered */
+    RULES_LEASED, /* units are taken ahead and spent without asking; those not spent go back */
 };
 
 /* The variables an answer can hold, in the order in which they are sent and in which the last give
@@ -59,6 +73,55 @@ struct rules_listener {
     uint32_t mode; /* permission bits of a unix socket; 0 when the file says nothing */
 };
 
+/* A server of store.nodes. */
+struct rules_node {
+    struct slice name; /* the address as it is written: ketama places a server by it */
+    struct slice host; /* a name or address, without brackets; a unix socket's path if port is 0 */
+    uint16_t port;
+    uint32_t weight; /* 1..RULES_WEIGHT_MAX; 1 but where mode is ketama */
+};
+
+#define RULES_WEIGHT_MAX 1000000
+
+/* How a server is told who we are. Empty slices: not at all. Of the two sources of the password, at
+ * most one is given. */
+struct rules_auth {
+    struct slice user;          /* empty with a password: Redis's default user */
+    struct slice password_file; /* a path */
+    struct slice password_env;  /* the name of an environment variable */
+};
+
+/* Where keys are kept. Durations in microseconds. */
+struct rules_store {
+    enum rules_store_mode mode;
+
+    /* The agent's own memory store, also where it stands in for another. */
+    uint64_t max_keys;   /* default 1,000,000 */
+    uint64_t log_memory; /* bytes that sliding logs may take in all; default 64 MiB */
+
+    const struct rules_node *nodes; /* [node_count]; of mode sentinel, the Sentinels */
+    size_t node_count;          /* memory 0, single 1, else 1..RULES_MAX_NODES; no two the same */
+    struct slice master;        /* sentinel: what the Sentinels call the primary */
+    struct slice prefix;        /* of every key; printable ASCII without '{' and '}', may be empty;
+                                 * default "sluice:" */
+    uint64_t deadline;          /* of one decision, 1ms..10s, default 10ms */
+    uint64_t connect_timeout;   /* to connect and be greeted, or to be told the topology; 10ms..60s,
+                                 * default 1s */
+    uint64_t heartbeat;         /* an agent says this often that it lives; 100ms..60s, default 1s */
+    unsigned breaker_failures;  /* so many ... 1..32, default 5 */
+    uint64_t breaker_within;    /* ... within this open it; 1ms..1h, default 10s */
+    uint64_t breaker_pause;     /* then it rests; 1ms..1h, default 1s */
+    uint64_t breaker_max_pause; /* what pauses grow to; breaker_pause..1h, default 30s */
+    struct rules_auth auth;     /* of the servers that keep keys */
+    struct rules_auth sentinel_auth; /* of the Sentinels */
+    bool tls;                        /* towards all of them */
+    struct slice tls_ca;             /* a file; empty: the system's */
+    struct slice tls_certificate;    /* a file, with tls_key; both empty: none */
+    struct slice tls_key;
+    struct slice tls_server_name; /* SNI; empty: the server's own name */
+    struct slice instance_id;     /* at most RULES_INSTANCE_MAX bytes; empty: the agent makes one */
+};
+
 struct rules_settings {
     struct rules_listener listeners[RULES_MAX_LISTENERS];
     size_t listener_count; /* >= 1 */
@@ -66,9 +129,7 @@ struct rules_settings {
     struct endpoint admin;
     unsigned workers; /* 0: one for each processor */
 
-    enum rules_store_mode store_mode;
-    uint64_t store_max_keys;   /* default 1,000,000 */
-    uint64_t store_log_memory; /* bytes that sliding logs may take in all; default 64 MiB */
+    struct rules_store store;
 
     uint32_t answer; /* bit 1 << enum rules_answer for each variable to send; default all */
 
@@ -98,7 +159,12 @@ struct rules_limit {
     /* Of the rule's name, the algorithm and the window. Not of the units: a limit that is raised or
      * lowered by a reload goes on with its counts. */
     struct hash128 identity;
+    /* The same as text, for a store that others read: "login:sliding-window-15m". At most
+     * RULES_STORE_NAME_MAX bytes; letters, digits, '.', '_', '-' and that one ':'. */
+    struct slice store_name;
 };
+
+#define RULES_STORE_NAME_MAX 96
 
 struct rules_rule {
     struct slice name;
@@ -106,6 +172,10 @@ struct rules_rule {
     uint32_t line;  /* where it stands in the file */
     enum rules_action action;
     enum rules_fallback on_store_error;
+    enum rules_consistency consistency; /* default exact */
+    /* Whether a request that one limit denies is charged on the others that would have granted it.
+     * Default: it isn't. */
+    bool charge_denied;
     const struct rules_limit *limits;
     size_t limit_count;
 
@@ -134,7 +204,7 @@ struct rules_set {
 /* ---- loading ------------------------------------------------------------------------------- */
 
 struct rules_problem {
-    size_t line; /* from 1 */
+    size_t line; /* from 1; 0: not of the file, but of the overrides */
     size_t column;
     struct slice text; /* "what, expected what" */
 };
@@ -153,10 +223,28 @@ struct rules_report {
  * either way. */
 struct rules_set *rules_load(struct slice text, uint64_t seed, struct rules_report *report);
 
+/* What the environment says in place of the file; empty: nothing. Problems name the variables. */
+struct rules_overrides {
+    struct slice mode;        /* RULES_MODE_VARIABLE: store.mode */
+    struct slice nodes;       /* RULES_NODES_VARIABLE: store.nodes, with ',' or blanks between */
+    struct slice instance_id; /* RULES_INSTANCE_VARIABLE: store.instance_id */
+};
+
+#define RULES_MODE_VARIABLE     "DISTRIBUTED_REDIS_MODE"
+#define RULES_NODES_VARIABLE    "REDIS_CLUSTER_NODES"
+#define RULES_INSTANCE_VARIABLE "INSTANCE_ID"
+
+/* rules_load, with overrides. Both together have to be right; but where mode is overridden, what
+ * the file says for the sake of another mode is passed over. */
+struct rules_set *rules_load_with(struct slice text, uint64_t seed,
+                                  const struct rules_overrides *overrides,
+                                  struct rules_report *report);
+
 /* Accepts NULL. */
 void rules_free(struct rules_set *set);
 
-/* "FILE:LINE:COLUMN: WHAT, expected WHAT", without a newline, NUL-terminated and cut to size. */
+/* "FILE:LINE:COLUMN: WHAT, expected WHAT", or "environment: WHAT, expected WHAT", without a
+ * newline, NUL-terminated and cut to size. */
 void rules_problem_print(const struct rules_problem *problem, const char *file, char *out,
                          size_t size);
 void rules_report_free(struct rules_report *report);
@@ -168,6 +256,12 @@ void rules_print_duration(uint64_t microseconds, struct writer *w);
 
 /* The word of a variable of the answer. */
 struct slice rules_answer_name(enum rules_answer answer);
+
+/* "memory", "single", ...; a static string. */
+const char *rules_store_mode_name(enum rules_store_mode mode);
+
+/* Whether all settings are the same. */
+bool rules_store_equal(const struct rules_store *a, const struct rules_store *b);
 
 /* ---- matching ------------------------------------------------------------------------------ */
 
@@ -205,3 +299,12 @@ static inline struct hash128 rules_key(const struct rules_limit *limit, struct h
 {
     return (struct hash128){limit->identity.low ^ subject.low, limit->identity.high ^ subject.high};
 }
+
+/* ---- keys as text -------------------------------------------------------------------------- */
+
+#define RULES_SUBJECT_MAX 160
+
+/* Whom a rule counts, as text: the same in every agent, whatever its seed. values are those of a
+ * hit of the rule (RULES_HIT_LIMIT). Writes 1..RULES_SUBJECT_MAX bytes. */
+void rules_subject_text(const struct rules_rule *rule, const struct value *values,
+                        struct writer *w);

@@ -25,9 +25,9 @@ START_TEST(the_least_file_has_every_default)
     ck_assert_uint_eq(settings->listeners[0].mode, 0);
     ck_assert(!settings->has_admin);
     ck_assert_uint_eq(settings->workers, 0);
-    ck_assert_int_eq(settings->store_mode, RULES_STORE_MEMORY);
-    ck_assert_uint_eq(settings->store_max_keys, 1000000);
-    ck_assert_uint_eq(settings->store_log_memory, 64 << 20);
+    ck_assert_int_eq(settings->store.mode, RULES_STORE_MEMORY);
+    ck_assert_uint_eq(settings->store.max_keys, 1000000);
+    ck_assert_uint_eq(settings->store.log_memory, 64 << 20);
     ck_assert_uint_eq(settings->answer, (1u << RULES_ANSWERS) - 1);
     ck_assert_uint_eq(settings->max_connections, 4096);
     ck_assert_uint_eq(settings->max_frame_size, 65532);
@@ -70,8 +70,8 @@ START_TEST(every_setting)
     ck_assert(settings->has_admin);
     expect_endpoint(&settings->admin, "tcp://:9901");
     ck_assert_uint_eq(settings->workers, 256);
-    ck_assert_uint_eq(settings->store_max_keys, 1000);
-    ck_assert_uint_eq(settings->store_log_memory, 512 << 10);
+    ck_assert_uint_eq(settings->store.max_keys, 1000);
+    ck_assert_uint_eq(settings->store.log_memory, 512 << 10);
     ck_assert_uint_eq(settings->answer, 1u << RULES_ANSWER_ALLOW | 1u << RULES_ANSWER_DENY |
                                             1u << RULES_ANSWER_RULE |
                                             1u << RULES_ANSWER_RETRY_AFTER);
