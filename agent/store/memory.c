@@ -263,6 +263,31 @@ static enum store_status memory_take(struct store *store, struct store_take *tak
     return status;
 }
 
+void store_memory_raise(struct store *store, const struct store_take *take, uint64_t used,
+                        uint64_t now)
+{
+    struct memory_store *memory = memory_of(store);
+    struct memory_stripe *stripe = stripe_of(memory, take->key);
+    uint64_t capacity = limit_capacity(take->limit);
+    struct store_take charge = {.key = take->key, .limit = take->limit};
+    if (take->limit->units == 0 || used == 0)
+        return;
+    pthread_mutex_lock(&stripe->lock);
+    struct memory_cell *reusable;
+    struct memory_cell *cell = find(memory, stripe, take->key, &reusable, now);
+    uint64_t free_units = capacity;
+    if (cell) {
+        struct limit_result seen = limit_peek(take->limit, &cell->state, now, 1);
+        free_units = seen.granted + seen.remaining;
+    }
+    uint64_t in_use = capacity > free_units ? capacity - free_units : 0;
+    if (used > in_use) {
+        charge.wanted = used - in_use;
+        take_locked(memory, stripe, &charge, now);
+    }
+    pthread_mutex_unlock(&stripe->lock);
+}
+
 static void memory_give(struct store *store, const struct store_take *take, uint64_t units,
                         uint64_t now)
 {

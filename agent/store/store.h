@@ -5,13 +5,18 @@
  */
 #pragma once
 
+#include <sys/queue.h>
+
 #include "base/base.h"
 #include "rules/limit/limit.h"
 
 /* Where an answer came from, as the answer's `source` says it. */
 #define STORE_SOURCE_TABLE(X)                                                                      \
-    X(MEMORY, "memory")                                                                            \
-    X(FALLBACK, "fallback")
+    X(MEMORY, "memory") /* this agent's own counters, or no counter was needed */                  \
+    X(REDIS, "redis")                                                                              \
+    X(LEASE, "lease")         /* units that were charged on Redis ahead of need */                 \
+    X(DENIED, "denied-cache") /* a refusal by Redis that this agent remembers */                   \
+    X(FALLBACK, "fallback")   /* on_store_error */
 
 enum store_source {
 #define STORE_SOURCE_ENUM(name, text) STORE_SOURCE_##name,
@@ -26,6 +31,7 @@ enum store_status {
     STORE_PENDING,     /* take->answered will be called, from the same thread, later */
     STORE_FULL,        /* no room for another key; nothing was charged */
     STORE_UNAVAILABLE, /* no answer is to be had; nothing was charged, as far as is known */
+    STORE_LATE,        /* no answer within the deadline; it may be charged yet (store_withdraw) */
 };
 
 /* One take. The caller owns it and keeps it where it is until it is answered, and keeps `limit` as
@@ -33,7 +39,13 @@ enum store_status {
 struct store_take {
     struct hash128 key;
     const struct limit *limit;
-    uint64_t wanted; /* >= 1 */
+    uint64_t wanted; /* 1..LIMIT_UNITS_MAX */
+    bool leased;     /* may be answered by units charged ahead of need (a rule's consistency) */
+
+    /* How the key is written where others read it: whom it counts, and what of them. Looked at
+     * only during store_take, and only where the store says that it names keys. */
+    struct slice subject;
+    struct slice name;
 
     struct limit_result result; /* filled in by the store ... */
     uint64_t taken_at;          /* ... with the store's time of it, for give */
@@ -41,7 +53,19 @@ struct store_take {
 
     /* Called once for a take that was STORE_PENDING, with any other status. */
     void (*answered)(struct store_take *take, enum store_status status);
+
+    /* The store's own, while it is pending. */
+    struct {
+        TAILQ_ENTRY(store_take) of_key;
+        TAILQ_ENTRY(store_take) by_deadline;
+        uint64_t deadline;
+        void *cell;
+        bool sent;
+    } pending;
+    uint64_t ticket; /* STORE_LATE: of the question that is not answered yet */
 };
+
+TAILQ_HEAD(store_takes, store_take);
 
 struct store_statistics {
     uint64_t keys;       /* held now */
@@ -55,8 +79,13 @@ struct store;
 
 struct store_operations {
     const char *name;
+    bool names_keys; /* looks at a take's subject and name */
     enum store_status (*take)(struct store *store, struct store_take *take, uint64_t now);
     void (*give)(struct store *store, const struct store_take *take, uint64_t units, uint64_t now);
+    /* These may be NULL. */
+    bool (*refuses)(struct store *store, struct store_take *take, uint64_t now);
+    uint64_t (*known)(struct store *store, const struct store_take *take, uint64_t now);
+    void (*withdraw)(struct store *store, const struct store_take *take);
     /* Regular upkeep, a bounded piece of it a call; called about every STORE_UPKEEP_PERIOD. */
     void (*upkeep)(struct store *store, uint64_t now);
     void (*statistics)(struct store *store, struct store_statistics *statistics);
@@ -85,6 +114,29 @@ static inline void store_give(struct store *store, const struct store_take *take
     store->operations->give(store, take, units, now);
 }
 
+/* Whether it is known without asking anyone that the take would be refused; then it is filled in as
+ * if it had been answered so. Charges nothing. */
+static inline bool store_refuses(struct store *store, struct store_take *take, uint64_t now)
+{
+    return store->operations->refuses && store->operations->refuses(store, take, now);
+}
+
+/* Units of the key that were in use when the store was last heard of, less what has come free
+ * since. For whoever has to go on without the store. */
+static inline uint64_t store_known(struct store *store, const struct store_take *take, uint64_t now)
+{
+    return store->operations->known ? store->operations->known(store, take, now) : 0;
+}
+
+/* A take that was answered STORE_LATE has been refused by what answered in the store's place. If
+ * the store grants it yet, that is given back; otherwise it stays charged, for the request that was
+ * let through. */
+static inline void store_withdraw(struct store *store, const struct store_take *take)
+{
+    if (store->operations->withdraw)
+        store->operations->withdraw(store, take);
+}
+
 static inline void store_upkeep(struct store *store, uint64_t now)
 {
     store->operations->upkeep(store, now);
@@ -108,3 +160,8 @@ static inline void store_free(struct store *store)
  * keys already there go on being counted. log_memory bounds the bytes of all sliding logs likewise.
  * Always answers at once. NULL when the memory can't be had. max_keys >= 1. */
 struct store *store_memory_create(uint64_t max_keys, uint64_t log_memory);
+
+/* Charges a take's key of a memory store up to `used` units, where fewer are in use: what is known
+ * from elsewhere. */
+void store_memory_raise(struct store *store, const struct store_take *take, uint64_t used,
+                        uint64_t now);
