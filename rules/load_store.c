@@ -69,12 +69,6 @@ void rules__load_store(struct rules__loader *loader, const struct rules__field *
     rules__walk(loader, &store_schema, node, &settings->store);
 }
 
-static bool same_auth(const struct rules_auth *a, const struct rules_auth *b)
-{
-    return slice_equal(a->user, b->user) && slice_equal(a->password_file, b->password_file) &&
-           slice_equal(a->password_env, b->password_env);
-}
-
 bool rules_store_equal(const struct rules_store *a, const struct rules_store *b)
 {
     if (a->node_count != b->node_count)
@@ -88,8 +82,12 @@ bool rules_store_equal(const struct rules_store *a, const struct rules_store *b)
            a->deadline == b->deadline && a->connect_timeout == b->connect_timeout &&
            a->heartbeat == b->heartbeat && a->breaker_failures == b->breaker_failures &&
            a->breaker_within == b->breaker_within && a->breaker_pause == b->breaker_pause &&
-           a->breaker_max_pause == b->breaker_max_pause && same_auth(&a->auth, &b->auth) &&
-           same_auth(&a->sentinel_auth, &b->sentinel_auth) && a->tls == b->tls &&
+           a->breaker_max_pause == b->breaker_max_pause && slice_equal(a->user, b->user) &&
+           slice_equal(a->password_file, b->password_file) &&
+           slice_equal(a->password_env, b->password_env) &&
+           slice_equal(a->sentinel_user, b->sentinel_user) &&
+           slice_equal(a->sentinel_password_file, b->sentinel_password_file) &&
+           slice_equal(a->sentinel_password_env, b->sentinel_password_env) && a->tls == b->tls &&
            slice_equal(a->tls_ca, b->tls_ca) &&
            slice_equal(a->tls_certificate, b->tls_certificate) &&
            slice_equal(a->tls_key, b->tls_key) &&

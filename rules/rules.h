@@ -83,15 +83,8 @@ struct rules_node {
 
 #define RULES_WEIGHT_MAX 1000000
 
-/* How a server is told who we are. Empty slices: not at all. Of the two sources of the password, at
- * most one is given. */
-struct rules_auth {
-    struct slice user;          /* empty with a password: Redis's default user */
-    struct slice password_file; /* a path */
-    struct slice password_env;  /* the name of an environment variable */
-};
-
-/* Where keys are kept. Durations in microseconds. */
+/* Where keys are kept. Durations in microseconds. Texts that are not empty are followed by a NUL
+ * and hold none. */
 struct rules_store {
     enum rules_store_mode mode;
 
@@ -112,11 +105,18 @@ struct rules_store {
     uint64_t breaker_within;    /* ... within this open it; 1ms..1h, default 10s */
     uint64_t breaker_pause;     /* then it rests; 1ms..1h, default 1s */
     uint64_t breaker_max_pause; /* what pauses grow to; breaker_pause..1h, default 30s */
-    struct rules_auth auth;     /* of the servers that keep keys */
-    struct rules_auth sentinel_auth; /* of the Sentinels */
-    bool tls;                        /* towards all of them */
-    struct slice tls_ca;             /* a file; empty: the system's */
-    struct slice tls_certificate;    /* a file, with tls_key; both empty: none */
+    /* Of the servers that keep keys; all empty: none. A user without a password there is none, and
+     * of the password's two sources at most one. */
+    struct slice user;          /* empty: Redis's default user */
+    struct slice password_file; /* a path */
+    struct slice password_env;  /* the name of an environment variable */
+    /* Of the Sentinels, likewise. */
+    struct slice sentinel_user;
+    struct slice sentinel_password_file;
+    struct slice sentinel_password_env;
+    bool tls;                     /* towards all of them */
+    struct slice tls_ca;          /* a file; empty: the system's */
+    struct slice tls_certificate; /* a file, with tls_key; both empty: none */
     struct slice tls_key;
     struct slice tls_server_name; /* SNI; empty: the server's own name */
     struct slice instance_id;     /* at most RULES_INSTANCE_MAX bytes; empty: the agent makes one */
