@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <hiredis/adapters/libev.h>
@@ -15,8 +16,7 @@
 struct redis_link {
     struct redis_link_options options;
     char *host;
-    char *user;
-    char *password;
+    char *name;
     enum redis_link_phase phase;
     redisAsyncContext *redis; /* NULL when down */
     struct breaker breaker;
@@ -24,8 +24,9 @@ struct redis_link {
     bool closing;
     uint64_t chance;   /* the state of its random numbers */
     uint64_t next_at;  /* down: the next attempt */
-    uint64_t asked_at; /* the clock reading under way; 0: none */
+    uint64_t asked_at; /* what is waited for, the greeting or a clock reading; 0: nothing */
     uint64_t read_at;  /* the last clock reading */
+    uint64_t told;     /* the hash of the failure told last; 0: none since it came up */
     int64_t offset;
     ev_timer tick;
     struct redis_link_counters counters;
@@ -56,16 +57,22 @@ static void publish(struct redis_link *link)
 
 /* ---- going up and down --------------------------------------------------------------------- */
 
-static void count_failure(struct redis_link *link, const char *why)
+static void count_failure(struct redis_link *link, const char *reason)
 {
     static struct log_limiter limiter;
     enum breaker_phase before = link->breaker.phase;
+    char why[REDIS_WHY_MAX];
     counter_add(&link->counters.failures, 1);
     breaker_failed(&link->breaker, &link->options.breaker, now_of(link), chance_of(link),
                    link->era);
-    if (before == BREAKER_CLOSED && link->breaker.phase == BREAKER_OPEN)
-        log_limited(&limiter, LOG_WARNING, "breaker opened", LOG_STRING("redis", link->host),
-                    LOG_INT("port", link->options.port), LOG_STRING("error", why));
+    redis_access_hide(link->options.access, reason, why);
+    bool opened = before == BREAKER_CLOSED && link->breaker.phase == BREAKER_OPEN;
+    uint64_t hash = hash64(slice_of_string(why), 0);
+    if (opened || hash != link->told)
+        log_limited(&limiter, LOG_WARNING, opened ? "breaker opened" : "redis failed",
+                    LOG_STRING("redis", link->name), LOG_STRING("address", link->host),
+                    LOG_STRING("error", why));
+    link->told = hash;
 }
 
 /* Told by hiredis, or found by us: the connection is gone. */
@@ -103,10 +110,11 @@ static void came_up(struct redis_link *link)
     breaker_succeeded(&link->breaker, link->era);
     link->era = link->breaker.era;
     link->phase = REDIS_LINK_UP;
+    link->told = 0;
     counter_add(&link->counters.connects, 1);
     publish(link);
-    log_event(LOG_INFO, was_open ? "breaker closed" : "connected", LOG_STRING("redis", link->host),
-              LOG_INT("port", link->options.port));
+    log_event(LOG_INFO, was_open ? "breaker closed" : "connected", LOG_STRING("redis", link->name),
+              LOG_STRING("address", link->host));
     if (link->options.changed)
         link->options.changed(link->options.context);
 }
@@ -157,11 +165,30 @@ static void on_time(redisAsyncContext *redis, void *data, void *context)
 
 static void ask_time(struct redis_link *link)
 {
-    if (redisAsyncCommand(link->redis, on_time, NULL, "TIME") == REDIS_OK)
-        link->asked_at = now_of(link);
+    link->asked_at = now_of(link);
+    if (redisAsyncCommand(link->redis, on_time, NULL, "TIME") != REDIS_OK)
+        drop(link, "out of memory");
 }
 
-/* ---- connecting ---------------------------------------------------------------------------- */
+/* ---- the greeting -------------------------------------------------------------------------- */
+
+static bool has_code(const redisReply *reply, const char *code)
+{
+    struct slice word = slice_of_string(code);
+    struct slice text = slice_of(reply->str, (size_t)reply->len);
+    return reply->type == REDIS_REPLY_ERROR && slice_has_prefix(text, word) &&
+           (text.size == word.size || text.data[word.size] == ' ');
+}
+
+/* Whether a question of the greeting went well, or at least didn't go wrong: a user's rights may
+ * not go so far. Drops the link where it did go wrong. */
+static bool went_well(struct redis_link *link, const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ERROR || has_code(reply, "NOPERM"))
+        return true;
+    drop(link, reply->str);
+    return false;
+}
 
 static void on_auth(redisAsyncContext *redis, void *data, void *context)
 {
@@ -172,40 +199,98 @@ static void on_auth(redisAsyncContext *redis, void *data, void *context)
         drop(link, reply->str);
 }
 
+static bool is_primary(const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 1)
+        return false;
+    const redisReply *role = reply->element[0];
+    return role->type == REDIS_REPLY_STRING &&
+           slice_equal(slice_of(role->str, (size_t)role->len), SLICE("master"));
+}
+
+static void on_role(redisAsyncContext *redis, void *data, void *context)
+{
+    const redisReply *reply = data;
+    struct redis_link *link = redis->data;
+    (void)context;
+    if (link && reply && went_well(link, reply) && reply->type != REDIS_REPLY_ERROR &&
+        !is_primary(reply))
+        drop(link, "is a replica, expected a primary");
+}
+
+static void on_ping(redisAsyncContext *redis, void *data, void *context)
+{
+    struct redis_link *link = redis->data;
+    (void)context;
+    /* Asked only now, so that the reading's round trip has no part in connecting. */
+    if (link && data && went_well(link, data))
+        ask_time(link);
+}
+
+static void greet(struct redis_link *link)
+{
+    redisAsyncContext *redis = link->redis;
+    struct slice auth = redis_access_greeting(link->options.access);
+    link->asked_at = now_of(link);
+    if ((auth.size && redisAsyncFormattedCommand(redis, on_auth, NULL, (const char *)auth.data,
+                                                 auth.size) != REDIS_OK) ||
+        (link->options.primary && redisAsyncCommand(redis, on_role, NULL, "ROLE") != REDIS_OK) ||
+        redisAsyncCommand(redis, on_ping, NULL, "PING") != REDIS_OK)
+        drop(link, "out of memory");
+}
+
+/* ---- connecting ---------------------------------------------------------------------------- */
+
 static void on_connected(const redisAsyncContext *redis, int status)
 {
     struct redis_link *link = redis->data;
-    if (link && status != REDIS_OK)
-        went_down(link, redis->errstr);
+    char why[REDIS_WHY_MAX];
+    if (status == REDIS_OK)
+        return;
+    redis_access_explain(&redis->c, why);
+    if (link)
+        went_down(link, why);
 }
 
 static void on_disconnected(const redisAsyncContext *redis, int status)
 {
     struct redis_link *link = redis->data;
+    char why[REDIS_WHY_MAX] = "disconnected";
+    if (status != REDIS_OK)
+        redis_access_explain(&redis->c, why);
     if (link)
-        went_down(link, status == REDIS_OK ? "disconnected" : redis->errstr);
+        went_down(link, why);
 }
 
-static void greet(struct redis_link *link)
+/* A connection that has been begun, with TLS on it where that is wanted. */
+static redisAsyncContext *begin(struct redis_link *link, char why[REDIS_WHY_MAX])
 {
     const struct redis_link_options *options = &link->options;
-    if (options->password && link->user)
-        redisAsyncCommand(link->redis, on_auth, NULL, "AUTH %s %s", link->user, link->password);
-    else if (options->password)
-        redisAsyncCommand(link->redis, on_auth, NULL, "AUTH %s", link->password);
-    ask_time(link);
+    redisAsyncContext *redis = NULL;
+    snprintf(why, REDIS_WHY_MAX, "out of memory");
+    if (!*link->host)
+        snprintf(why, REDIS_WHY_MAX, "the name doesn't resolve");
+    else if (options->port)
+        redis = redisAsyncConnect(link->host, options->port);
+    else
+        redis = redisAsyncConnectUnix(link->host);
+    if (!redis)
+        return NULL;
+    if (redis->err)
+        redis_access_explain(&redis->c, why);
+    else if (redis_access_secure(options->access, redis, link->name, why))
+        return redis;
+    redisAsyncFree(redis);
+    return NULL;
 }
 
 static void connect_now(struct redis_link *link)
 {
-    redisAsyncContext *redis = link->options.port
-                                   ? redisAsyncConnect(link->host, link->options.port)
-                                   : redisAsyncConnectUnix(link->host);
+    char why[REDIS_WHY_MAX];
     link->phase = REDIS_LINK_GREETING;
-    if (!redis || redis->err) {
-        went_down(link, redis ? redis->errstr : "out of memory");
-        if (redis)
-            redisAsyncFree(redis);
+    redisAsyncContext *redis = begin(link, why);
+    if (!redis) {
+        went_down(link, why);
         return;
     }
     link->redis = redis;
@@ -227,7 +312,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
         if (now >= link->next_at && breaker_allows(&link->breaker, &link->options.breaker, now,
                                                    chance_of(link), &link->era))
             connect_now(link);
-    } else if (link->asked_at && now - link->asked_at > REDIS_LINK_PATIENCE) {
+    } else if (link->asked_at && now - link->asked_at > link->options.patience) {
         drop(link, "no answer in time");
     } else if (link->phase == REDIS_LINK_UP && !link->asked_at &&
                now - link->read_at > REDIS_LINK_CLOCK_PERIOD) {
@@ -244,13 +329,12 @@ struct redis_link *redis_link_open(const struct redis_link_options *options)
         return NULL;
     link->options = *options;
     link->host = strdup(options->host);
-    link->user = options->user ? strdup(options->user) : NULL;
-    link->password = options->password ? strdup(options->password) : NULL;
+    link->name = strdup(options->name);
     link->chance = *options->now ^ (uint64_t)(uintptr_t)link;
     ev_timer_init(&link->tick, on_tick, TICK, TICK);
     link->tick.data = link;
     ev_timer_start(options->loop, &link->tick);
-    if (!link->host || (options->user && !link->user) || (options->password && !link->password)) {
+    if (!link->host || !link->name) {
         redis_link_close(link);
         return NULL;
     }
@@ -266,14 +350,23 @@ void redis_link_close(struct redis_link *link)
     ev_timer_stop(link->options.loop, &link->tick);
     drop(link, "closing");
     free(link->host);
-    free(link->user);
-    free(link->password);
+    free(link->name);
     free(link);
 }
 
 bool redis_link_is_up(const struct redis_link *link)
 {
     return link->phase == REDIS_LINK_UP;
+}
+
+uint64_t redis_link_session(const struct redis_link *link)
+{
+    return counter_read(&link->counters.connects);
+}
+
+enum breaker_phase redis_link_breaker(const struct redis_link *link)
+{
+    return link->breaker.phase;
 }
 
 bool redis_link_send(struct redis_link *link, struct slice command, redisCallbackFn *answered,
@@ -297,6 +390,17 @@ void redis_link_failed(struct redis_link *link, bool drop_it, const char *why)
     if (drop_it || link->breaker.phase != BREAKER_CLOSED)
         drop(link, why);
     publish(link);
+}
+
+bool redis_link_is_fatal(const redisReply *reply)
+{
+    static const char *const codes[] = {"READONLY", "LOADING", "MASTERDOWN", "NOAUTH",
+                                        "ERR Protocol error:"};
+    for (size_t i = 0; reply && i < sizeof(codes) / sizeof(codes[0]); i++) {
+        if (has_code(reply, codes[i]))
+            return true;
+    }
+    return false;
 }
 
 uint64_t redis_link_time(const struct redis_link *link)

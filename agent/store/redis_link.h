@@ -1,9 +1,13 @@
-/* One worker's pipelined connection to one Redis server: connects, says who it is, measures the
- * server's clock, reconnects. One thread's, the loop's.
+/* One worker's pipelined connection to one Redis server: connects, says who it is, makes sure that
+ * the server serves, measures its clock, reconnects. One thread's, the loop's.
  *
  * A breaker decides when to connect again. While it is closed, a lost connection is replaced after
  * a short jittered rest; when it is open, the next attempt is its probe: the connection counts as
- * up, and the breaker closes, only once the server has answered.
+ * up, and the breaker closes, only once the server has answered the greeting: AUTH, ROLE where a
+ * primary is wanted, PING, which a server that is loading its data or a replica that has lost its
+ * primary refuses, then TIME. Of these an ACL user needs AUTH and TIME; where the others are
+ * forbidden to it, what they would have shown is found out by the first command. Why a server isn't
+ * up is logged once for each reason.
  */
 #pragma once
 
@@ -11,11 +15,8 @@
 #include <hiredis/async.h>
 
 #include "agent/store/breaker.h"
+#include "agent/store/redis_access.h"
 #include "base/base.h"
-
-/* A server that doesn't answer its greeting, or a clock reading, for this long is given up
- * (microseconds). */
-#define REDIS_LINK_PATIENCE UINT64_C(1000000)
 
 /* The server's clock is read this often. */
 #define REDIS_LINK_CLOCK_PERIOD UINT64_C(5000000)
@@ -23,10 +24,14 @@
 struct redis_link_options {
     struct ev_loop *loop;
     const uint64_t *now; /* the loop's time, microseconds since the epoch */
-    const char *host;    /* a numeric address, or a unix socket's path with port 0 */
+    const char *host;    /* a numeric address, or a unix socket's path with port 0; empty where the
+                          * name doesn't resolve: every attempt fails */
     int port;
-    const char *user; /* NULL: none; NULL user with a password is Redis's default user */
-    const char *password;
+    const char *name;                  /* for the log and the certificate, see redis_access.h */
+    const struct redis_access *access; /* outlives the link */
+    uint64_t patience; /* for being connected and greeted, and for a clock reading; microseconds,
+                        * looked at every 20 ms */
+    bool primary;      /* a server that says it is a replica is none */
     struct breaker_settings breaker;
     void (*changed)(void *context); /* told when it has gone up or down */
     void *context;
@@ -60,6 +65,12 @@ void redis_link_close(struct redis_link *link);
 
 bool redis_link_is_up(const struct redis_link *link);
 
+/* The number of the present connection, or of the last: one more each time it comes up; 0 before
+ * the first. */
+uint64_t redis_link_session(const struct redis_link *link);
+
+enum breaker_phase redis_link_breaker(const struct redis_link *link);
+
 /* Queues one command, in Redis's protocol. answered (NULL: nobody cares) gets the reply, which is
  * freed after it, or NULL when the connection was lost. False, and never called, when the link is
  * down. */
@@ -69,6 +80,11 @@ bool redis_link_send(struct redis_link *link, struct slice command, redisCallbac
 /* The caller has seen a sign of ill health (no answer in time, an error reply). drop: the
  * connection itself is of no more use. */
 void redis_link_failed(struct redis_link *link, bool drop, const char *why);
+
+/* Whether a reply says that its connection is of no more use: that of a replica, of a server that
+ * is loading its data, one that doesn't know us (any more), or that couldn't follow the protocol.
+ * Then redis_link_failed(link, true, reply->str) finds a better one. Accepts NULL. */
+bool redis_link_is_fatal(const redisReply *reply);
 
 /* The server's time when ours is *now. Valid once the link has been up. */
 uint64_t redis_link_time(const struct redis_link *link);

@@ -22,6 +22,7 @@ struct bench {
     char folder[64];
     char path[96];
     pid_t server;
+    struct redis_access *access;
     struct redis_link *link;
     unsigned changes;
     unsigned replies;
@@ -97,13 +98,25 @@ static void changed(void *context)
     ((struct bench *)context)->changes++;
 }
 
+/* The password comes from the environment; NULL: none. */
 static void connect_link(struct bench *bench, const char *password)
 {
+    char why[REDIS_WHY_MAX];
+    struct rules_store store = {0};
+    if (password) {
+        setenv("SLUICE_TEST_PASSWORD", password, 1);
+        store.password_env = SLICE("SLUICE_TEST_PASSWORD");
+    }
+    redis_access_close(bench->access);
+    bench->access = redis_access_open(&store, false, why);
+    ck_assert_msg(bench->access != NULL, "%s", why);
     bench->link = redis_link_open(&(struct redis_link_options){
         .loop = bench->loop,
         .now = &bench->now,
         .host = bench->path,
-        .password = password,
+        .name = bench->path,
+        .access = bench->access,
+        .patience = 1000000,
         .breaker = {.failures = 3, .within = 10000000, .pause = 50000, .max_pause = 200000},
         .changed = changed,
         .context = bench,
@@ -133,6 +146,7 @@ static void bench_close(struct bench *bench)
 {
     char log[96];
     redis_link_close(bench->link);
+    redis_access_close(bench->access);
     stop_server(bench, SIGKILL);
     ev_loop_destroy(bench->loop);
     snprintf(log, sizeof(log), "%s/redis.log", bench->folder);
