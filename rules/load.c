@@ -196,6 +196,8 @@ static const struct rules__field default_fields[] = {
      offsetof(struct rules__loader, algorithm), 0, 0, 0},
     {"on_store_error", rules__load_fallback, "local, allow or deny", false,
      offsetof(struct rules__loader, on_store_error), 0, 0, 0},
+    {"consistency", rules__load_consistency, "exact or leased", false,
+     offsetof(struct rules__loader, consistency), 0, 0, 0},
     {"message", load_default_message, "the name of a SPOE message", false, 0, 0, 0, 0},
 };
 static const struct rules__schema default_schema = RULES__SCHEMA("defaults", default_fields);
@@ -248,21 +250,26 @@ static void load_text(struct rules__loader *loader, struct slice text)
         return;
     size_t before = loader->report->count;
     const struct rules__node *root = rules__tree(loader, text);
-    if (root)
-        rules__walk(loader, &file_schema, root, &loader->set->settings);
-    else if (loader->report->count == before)
+    if (root) {
+        bool intact = rules__walk(loader, &file_schema, root, &loader->set->settings);
+        rules__finish_store(loader, intact);
+    } else if (loader->report->count == before) {
         rules__report_at(loader->report, 1, 1,
                          "the file is empty, expected a mapping with at least listen and rules");
+    }
 }
 
-struct rules_set *rules__load_within(struct slice text, uint64_t seed, struct rules_report *report,
-                                     size_t memory_max)
+struct rules_set *rules__load_within(struct slice text, uint64_t seed,
+                                     const struct rules_overrides *overrides,
+                                     struct rules_report *report, size_t memory_max)
 {
     struct rules__loader loader = {
         .report = report,
         .scratch = {.maximum = memory_max},
         .algorithm = LIMIT_SLIDING_WINDOW,
         .on_store_error = RULES_FALLBACK_LOCAL,
+        .consistency = RULES_EXACT,
+        .store = {.mode_known = true}, /* until a wrong one is met */
     };
     *report = (struct rules_report){0};
     struct rules_set *set = calloc(1, sizeof(*set));
@@ -283,6 +290,7 @@ struct rules_set *rules__load_within(struct slice text, uint64_t seed, struct ru
     if (set->index && set->slot_names) {
         set->index->slots.seed = seed;
         set->index->messages.seed = seed;
+        rules__read_overrides(&loader, overrides);
         load_text(&loader, text);
     }
     if (report->count == 0 && !rules__index_build(set))
@@ -294,17 +302,17 @@ struct rules_set *rules__load_within(struct slice text, uint64_t seed, struct ru
     return NULL;
 }
 
-struct rules_set *rules_load(struct slice text, uint64_t seed, struct rules_report *report)
-{
-    return rules__load_within(text, seed, report, RULES__MEMORY_MAX);
-}
-
 struct rules_set *rules_load_with(struct slice text, uint64_t seed,
                                   const struct rules_overrides *overrides,
                                   struct rules_report *report)
 {
-    (void)overrides;
-    return rules_load(text, seed, report);
+    return rules__load_within(text, seed, overrides, report, RULES__MEMORY_MAX);
+}
+
+struct rules_set *rules_load(struct slice text, uint64_t seed, struct rules_report *report)
+{
+    static const struct rules_overrides none = {0};
+    return rules_load_with(text, seed, &none, report);
 }
 
 void rules_free(struct rules_set *set)

@@ -10,6 +10,8 @@ struct draft {
     struct rules_rule *rule;
     const struct rules__node *action;
     const struct rules__node *on_store_error;
+    const struct rules__node *consistency;
+    const struct rules__node *charge_denied;
     const struct rules__node *match;
     const struct rules__node *key;
     const struct rules__node *limits;
@@ -43,6 +45,19 @@ void rules__load_algorithm(struct rules__loader *loader, const struct rules__fie
         memcpy((uint8_t *)object + field->offset, &algorithm, sizeof(algorithm));
 }
 
+void rules__load_consistency(struct rules__loader *loader, const struct rules__field *field,
+                             const struct rules__node *node, void *object)
+{
+    static const char *const words[] = {
+        [RULES_EXACT] = "exact",
+        [RULES_LEASED] = "leased",
+    };
+    int word = rules__word(loader, field->name, node, words, COUNT(words));
+    enum rules_consistency consistency = (enum rules_consistency)word;
+    if (word >= 0)
+        memcpy((uint8_t *)object + field->offset, &consistency, sizeof(consistency));
+}
+
 static void load_name(struct rules__loader *loader, const struct rules__field *field,
                       const struct rules__node *node, void *object)
 {
@@ -72,14 +87,6 @@ static void load_message(struct rules__loader *loader, const struct rules__field
 
 /* ---- keys that are only noted -------------------------------------------------------------- */
 
-static void note_node(struct rules__loader *loader, const struct rules__field *field,
-                      const struct rules__node *node, void *object)
-{
-    (void)loader;
-    const struct rules__node **into = (void *)((uint8_t *)object + field->offset);
-    *into = node;
-}
-
 static void load_action(struct rules__loader *loader, const struct rules__field *field,
                         const struct rules__node *node, void *object)
 {
@@ -107,17 +114,39 @@ static void load_rule_fallback(struct rules__loader *loader, const struct rules_
     rules__load_fallback(loader, &into_rule, node, draft->rule);
 }
 
+static void load_rule_consistency(struct rules__loader *loader, const struct rules__field *field,
+                                  const struct rules__node *node, void *object)
+{
+    struct draft *draft = object;
+    struct rules__field into_rule = *field;
+    into_rule.offset = offsetof(struct rules_rule, consistency);
+    draft->consistency = node;
+    rules__load_consistency(loader, &into_rule, node, draft->rule);
+}
+
+static void load_charge_denied(struct rules__loader *loader, const struct rules__field *field,
+                               const struct rules__node *node, void *object)
+{
+    static const char *const words[] = {"false", "true"};
+    struct draft *draft = object;
+    draft->charge_denied = node;
+    draft->rule->charge_denied = rules__word(loader, field->name, node, words, COUNT(words)) == 1;
+}
+
 static const struct rules__field rule_fields[] = {
     {"name", load_name, "a name, as in login", true, 0, 0, 0, 0},
     {"message", load_message, "the name of a SPOE message", false, 0, 0, 0, 0},
-    {"match", note_node, "a mapping, as in { path: { prefix: /api } }", false,
+    {"match", rules__load_node, "a mapping, as in { path: { prefix: /api } }", false,
      offsetof(struct draft, match), 0, 0, 0},
-    {"key", note_node, "a list of arguments, as in [ src/64 ], or [] for one counter for all",
-     false, offsetof(struct draft, key), 0, 0, 0},
-    {"limits", note_node, "a list of limits, as in [ { limit: 5, window: 15m } ]", false,
+    {"key", rules__load_node,
+     "a list of arguments, as in [ src/64 ], or [] for one counter for all", false,
+     offsetof(struct draft, key), 0, 0, 0},
+    {"limits", rules__load_node, "a list of limits, as in [ { limit: 5, window: 15m } ]", false,
      offsetof(struct draft, limits), 0, 0, 0},
     {"action", load_action, "allow", false, 0, 0, 0, 0},
     {"on_store_error", load_rule_fallback, "local, allow or deny", false, 0, 0, 0, 0},
+    {"consistency", load_rule_consistency, "exact or leased", false, 0, 0, 0, 0},
+    {"charge_denied", load_charge_denied, "true or false", false, 0, 0, 0, 0},
 };
 static const struct rules__schema rule_schema = RULES__SCHEMA("a rule", rule_fields);
 
@@ -133,6 +162,8 @@ static void finish_stop(struct rules__loader *loader, const struct draft *draft)
         {"key", draft->key},
         {"limits", draft->limits},
         {"on_store_error", draft->on_store_error},
+        {"consistency", draft->consistency},
+        {"charge_denied", draft->charge_denied},
     };
     for (size_t i = 0; i < COUNT(useless); i++)
         if (useless[i].node)
@@ -163,6 +194,7 @@ static void load_rule(struct rules__loader *loader, struct rules_rule *rule,
     rule->line = node->line;
     rule->message = -1;
     rule->on_store_error = loader->on_store_error;
+    rule->consistency = loader->consistency;
     bool intact = rules__walk(loader, &rule_schema, node, &draft);
     if (rule->message < 0 && loader->default_message.size)
         rule->message = rules__message_of(loader, node, loader->default_message);

@@ -75,6 +75,22 @@ void rules__report_at(struct rules_report *report, size_t line, size_t column, c
 
 /* ---- schema.c ------------------------------------------------------------------------------ */
 
+/* Where the keys of store stand whose meaning depends on one another; NULL: nowhere. */
+struct rules__store_draft {
+    const struct rules__node *store; /* the mapping */
+    const struct rules__node *nodes;
+    const struct rules__node *master;
+    const struct rules__node *auth;
+    const struct rules__node *sentinel_auth;
+    const struct rules__node *tls;
+    bool mode_known; /* false: it was wrong, which has been reported */
+    bool intact;     /* all keys are known: one that isn't there isn't misspelt */
+    /* What the environment says, as if it stood on line 0 of the file. */
+    const struct rules__node *mode_override;
+    const struct rules__node *nodes_override;
+    const struct rules__node *instance_override;
+};
+
 struct rules__loader {
     struct rules_set *set;
     struct rules_report *report;
@@ -85,6 +101,8 @@ struct rules__loader {
     struct slice default_message;    /* empty: none */
     enum limit_algorithm algorithm;  /* that of a limit that names none */
     enum rules_fallback on_store_error;
+    enum rules_consistency consistency;
+    struct rules__store_draft store;
     bool out_of_memory; /* reported */
 };
 
@@ -161,6 +179,9 @@ struct slice rules__keep(struct rules__loader *loader, struct slice text);
 /* Memory that lives as long as the set; NULL when out of memory (reported). */
 void *rules__allocate(struct rules__loader *loader, size_t count, size_t size);
 
+/* Notes the node itself at field->offset of object. */
+rules__load_function rules__load_node;
+
 /* Loads of one number into field->offset of object. */
 rules__load_function rules__load_number;
 rules__load_function rules__load_size;
@@ -168,23 +189,57 @@ rules__load_function rules__load_duration;
 
 /* ---- load.c -------------------------------------------------------------------------------- */
 
-/* rules_load with a bound of its own on the memory of the tree and of the set, each. */
-struct rules_set *rules__load_within(struct slice text, uint64_t seed, struct rules_report *report,
-                                     size_t memory_max);
+/* rules_load_with, with a bound of its own on the memory of the tree and of the set, each. */
+struct rules_set *rules__load_within(struct slice text, uint64_t seed,
+                                     const struct rules_overrides *overrides,
+                                     struct rules_report *report, size_t memory_max);
 
 /* ---- load_store.c -------------------------------------------------------------------------- */
 
 extern const struct rules_store rules__default_store;
-/* The store of a struct rules_settings. */
+
+/* Of a struct rules_settings: what the keys of store say, each for itself. */
 rules__load_function rules__load_store;
+/* Into a struct rules_store. */
+rules__load_function rules__load_instance;
+
+/* ---- load_mode.c --------------------------------------------------------------------------- */
+
+/* Into a struct rules_store. */
+rules__load_function rules__load_mode;
+
+/* What the environment says is kept for rules__finish_store. */
+void rules__read_overrides(struct rules__loader *loader, const struct rules_overrides *overrides);
+
+/* What the mode, the servers and the environment say together. After the file has been read,
+ * whether or not it has a store; intact: all of its keys are known. */
+void rules__finish_store(struct rules__loader *loader, bool intact);
+
+/* ---- load_node.c --------------------------------------------------------------------------- */
+
+/* What a mode takes in the way of servers. */
+struct rules__node_terms {
+    const char *name;      /* what the list is called */
+    uint16_t default_port; /* of an address without one */
+    bool one;              /* more are too many */
+    bool weights;          /* have a meaning; else they are wrong ... */
+    bool lenient;          /* ... or passed over */
+    bool tls;              /* by which no unix socket can be reached */
+    const char *mode;      /* for messages */
+};
+
+/* The servers of a list, or of the one value in its place. */
+void rules__load_nodes(struct rules__loader *loader, const struct rules__node_terms *terms,
+                       const struct rules__node *node, struct rules_store *store);
 
 /* ---- load_rule.c --------------------------------------------------------------------------- */
 
 rules__load_function rules__load_rules;
-/* The words of enum rules_fallback, into the one at field->offset of object. */
+/* Words, into the enum at field->offset of object: rules_fallback, limit_algorithm,
+ * rules_consistency. */
 rules__load_function rules__load_fallback;
-/* An enum limit_algorithm at field->offset of object. */
 rules__load_function rules__load_algorithm;
+rules__load_function rules__load_consistency;
 
 /* ---- load_names.c -------------------------------------------------------------------------- */
 

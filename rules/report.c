@@ -73,8 +73,11 @@ void rules__report_at(struct rules_report *report, size_t line, size_t column, c
 void rules_problem_print(const struct rules_problem *problem, const char *file, char *out,
                          size_t size)
 {
-    snprintf(out, size, "%s:%zu:%zu: %.*s", file, problem->line, problem->column,
-             SLICE_ARGS(problem->text));
+    if (problem->line)
+        snprintf(out, size, "%s:%zu:%zu: %.*s", file, problem->line, problem->column,
+                 SLICE_ARGS(problem->text));
+    else
+        snprintf(out, size, "environment: %.*s", SLICE_ARGS(problem->text));
 }
 
 void rules_report_free(struct rules_report *report)

@@ -260,6 +260,16 @@ void *rules__allocate(struct rules__loader *loader, size_t count, size_t size)
     return memory;
 }
 
+/* ---- nodes that are only noted ----------------------------------------------------------------
+ */
+
+void rules__load_node(struct rules__loader *loader, const struct rules__field *field,
+                      const struct rules__node *node, void *object)
+{
+    (void)loader;
+    memcpy((uint8_t *)object + field->offset, &node, sizeof(node));
+}
+
 /* ---- numbers ------------------------------------------------------------------------------- */
 
 typedef bool parse_function(struct slice text, uint64_t *number);

@@ -291,6 +291,7 @@ static void with_everything(struct file *file, size_t count)
 START_TEST(memory_that_runs_out_is_a_problem_like_others)
 {
     static struct rules_report report;
+    static const struct rules_overrides none = {0};
     struct random random = random_open("memory");
     size_t refused = 0;
     for (int round = 0; round < 5; round++) {
@@ -298,7 +299,7 @@ START_TEST(memory_that_runs_out_is_a_problem_like_others)
         struct rules_set *set = NULL;
         with_everything(&file, 1 + (size_t)random_below(&random, 200));
         for (size_t memory = 1; !set; memory += 1 + (size_t)random_below(&random, 16384)) {
-            set = rules__load_within(slice_of(file.text, file.size), SEED, &report, memory);
+            set = rules__load_within(slice_of(file.text, file.size), SEED, &none, &report, memory);
             if (!set) {
                 ck_assert_uint_eq(report.count, 1);
                 ck_assert(slice_has_prefix(report.problems[0].text, SLICE("out of memory, ")));

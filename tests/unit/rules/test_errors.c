@@ -264,45 +264,25 @@ static const struct wrong_file wrong_files[] = {
      "3:10: workers is \"many\", expected auto or a whole number from 1 to 256\n"},
     {AFTER("workers: [ 1 ]\n"),
      "3:10: workers is a list, expected auto or a whole number from 1 to 256\n"},
-    {AFTER("store: memory\n"),
-     "3:8: store is \"memory\", expected a mapping with keys from mode, max_keys, log_memory\n"},
-    {AFTER("store: { mode: cluster }\n"),
-     "3:16: mode cluster is not yet supported, expected memory\n"},
-    {AFTER("store: { mode: memroy }\n"),
-     "3:16: mode is \"memroy\", expected memory; did you mean \"memory\"?\n"},
-    {AFTER("store: { mode: disk, max_keys: 0 }\n"),
-     "3:16: mode is \"disk\", expected memory\n"
-     "3:32: max_keys is \"0\", expected a whole number from 1 to 1000000000\n"},
-    {AFTER("store: { max_keys: 1e6, log_memory: 64MB }\n"),
-     "3:20: max_keys is \"1e6\", expected a whole number from 1 to 1000000000\n"
-     "3:37: log_memory is \"64MB\", expected bytes, or a number and KiB, MiB or GiB, from 0 to "
-     "1024GiB\n"},
-    {AFTER("store: { log_memory: 2048GiB, max_key: 3 }\n"),
-     "3:22: log_memory is \"2048GiB\", expected bytes, or a number and KiB, MiB or GiB, from 0 to "
-     "1024GiB\n"
-     "3:31: unknown key \"max_key\" in store, expected one of mode, max_keys, log_memory; did you "
-     "mean \"max_keys\"?\n"},
-    {AFTER("store: { mode: ketama, max_keys: -1 }\n"),
-     "3:16: mode ketama is not yet supported, expected memory\n"
-     "3:34: max_keys is \"-1\", expected a whole number from 1 to 1000000000\n"},
-    {AFTER("store:\n"
-           "  mode: memory\n"
-           "  mode: memory\n"),
-     "5:3: key \"mode\" again in store, expected it once (it is on line 4)\n"},
     {AFTER("defaults: { algorithm: leaky-bucket }\n"),
      "3:24: algorithm is \"leaky-bucket\", expected one of fixed-window, sliding-window, "
      "token-bucket, sliding-log\n"},
     {AFTER("defaults: { algoritm: sliding-log, on_store_error: fail }\n"),
      "3:13: unknown key \"algoritm\" in defaults, expected one of algorithm, on_store_error, "
-     "message; did you mean \"algorithm\"?\n"
+     "consistency, message; did you mean \"algorithm\"?\n"
      "3:52: on_store_error is \"fail\", expected one of local, allow, deny\n"},
     {AFTER("defaults: { algorithm: token_bucket, message: two words }\n"),
      "3:24: algorithm is \"token_bucket\", expected one of fixed-window, sliding-window, "
      "token-bucket, sliding-log; did you mean \"token-bucket\"?\n"
      "3:47: message is \"two words\", expected a name of 1 to 64 letters, digits, '.', '_', '-' "
      "and ':'\n"},
-    {AFTER("defaults: sliding-log\n"), "3:11: defaults is \"sliding-log\", expected a mapping with "
-                                       "keys from algorithm, on_store_error, message\n"},
+    {AFTER("defaults: sliding-log\n"),
+     "3:11: defaults is \"sliding-log\", expected a mapping with "
+     "keys from algorithm, on_store_error, consistency, message\n"},
+    {AFTER("defaults: { consistency: lease, charge_denied: true }\n"),
+     "3:26: consistency is \"lease\", expected one of exact, leased; did you mean \"leased\"?\n"
+     "3:33: unknown key \"charge_denied\" in defaults, expected one of algorithm, on_store_error, "
+     "consistency, message\n"},
     {AFTER("answer: retry-after\n"),
      "3:9: answer is \"retry-after\", expected one of allow, deny, retry_after, rule, source, "
      "limit, remaining, reset, ratelimit, ratelimit_policy; did you mean \"retry_after\"?\n"},
@@ -347,9 +327,11 @@ static const struct wrong_file wrong_files[] = {
      "unix:///run/sluice/spop.sock\n"
      "2:1: unknown key \"work\" in the file, expected one of listen, admin, workers, store, "
      "defaults, answer, connections, rules\n"
-     "3:8: store is \"3\", expected a mapping with keys from mode, max_keys, log_memory\n"
+     "3:8: store is \"3\", expected a mapping with keys from nodes, mode, master, prefix, "
+     "deadline, connect_timeout, heartbeat, breaker, auth, sentinel_auth, tls, max_keys, "
+     "log_memory, instance_id\n"
      "5:3: a rule is \"4\", expected a mapping with keys from name, message, match, key, limits, "
-     "action, on_store_error\n"
+     "action, on_store_error, consistency, charge_denied\n"
      "6:3: a rule without limits and without action, expected either key and limits, or action: "
      "allow\n"
      "6:11: name is \"5 5\", expected a name of 1 to 64 letters, digits, '.', '_' and '-'\n"

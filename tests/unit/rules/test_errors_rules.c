@@ -7,9 +7,9 @@
 
 static const struct wrong_file wrong_files[] = {
     {RULE("x"), "3:3: a rule is \"x\", expected a mapping with keys from name, message, match, "
-                "key, limits, action, on_store_error\n"},
+                "key, limits, action, on_store_error, consistency, charge_denied\n"},
     {RULE("[]"), "3:3: a rule is a list, expected a mapping with keys from name, message, match, "
-                 "key, limits, action, on_store_error\n"},
+                 "key, limits, action, on_store_error, consistency, charge_denied\n"},
     {RULE("{}"), "3:3: a rule has no key \"name\", expected a name, as in login\n"
                  "3:3: a rule without limits and without action, expected either key and limits, "
                  "or action: allow\n"},
@@ -21,10 +21,10 @@ static const struct wrong_file wrong_files[] = {
      "in key: [ src/64 ], or key: [] for one counter for all\n"},
     {RULE("{ name: r, acton: allow }"),
      "3:14: unknown key \"acton\" in a rule, expected one of name, message, match, key, limits, "
-     "action, on_store_error; did you mean \"action\"?\n"},
+     "action, on_store_error, consistency, charge_denied; did you mean \"action\"?\n"},
     {RULE("{ name: r, limts: { limit: 1, window: 1s }, key: [] }"),
      "3:14: unknown key \"limts\" in a rule, expected one of name, message, match, key, limits, "
-     "action, on_store_error; did you mean \"limits\"?\n"},
+     "action, on_store_error, consistency, charge_denied; did you mean \"limits\"?\n"},
     {RULE("{ name: , action: allow }"), "3:11: name is empty, expected a name, as in login\n"},
     {RULE("{ action: allow }"), "3:3: a rule has no key \"name\", expected a name, as in login\n"},
     {RULE("{ name: two words, action: allow }"),
@@ -54,6 +54,16 @@ static const struct wrong_file wrong_files[] = {
      "3:34: key in a rule with an action, expected only in a rule that limits\n"
      "3:46: limits in a rule with an action, expected only in a rule that limits\n"
      "3:66: on_store_error in a rule with an action, expected only in a rule that limits\n"},
+    {RULE("{ name: r, action: allow, consistency: leased, charge_denied: false }"),
+     "3:42: consistency in a rule with an action, expected only in a rule that limits\n"
+     "3:65: charge_denied in a rule with an action, expected only in a rule that limits\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 1, window: 1s }, consistency: strong }"),
+     "3:70: consistency is \"strong\", expected one of exact, leased\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 1, window: 1s }, consistency: , charge_denied: }"),
+     "3:70: consistency is empty, expected exact or leased\n"
+     "3:87: charge_denied is empty, expected true or false\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 1, window: 1s }, charge_denied: yes }"),
+     "3:72: charge_denied is \"yes\", expected one of false, true\n"},
     {RULE("{ name: r, action: allow, message: a b }"),
      "3:38: message is \"a b\", expected a name of 1 to 64 letters, digits, '.', '_', '-' and "
      "':'\n"},
