@@ -124,14 +124,19 @@ static bool same_host(struct slice a, struct slice b)
     return a.size == b.size && strncasecmp((const char *)a.data, (const char *)b.data, a.size) == 0;
 }
 
+struct slice topology_host(const struct topology_shard *shard)
+{
+    struct slice host;
+    uint64_t port;
+    bool has_one = shard->port && split(slice_of_string(shard->name), &host, &port);
+    return has_one ? host : slice_of(NULL, 0);
+}
+
 static bool shard_is(const struct topology_shard *shard, struct slice host, uint64_t port)
 {
-    struct slice own;
-    uint64_t own_port;
-    if (shard->port == 0 || shard->port != port)
-        return false;
-    return same_host(host, slice_of_string(shard->address)) ||
-           (split(slice_of_string(shard->name), &own, &own_port) && same_host(host, own));
+    return shard->port && shard->port == port &&
+           (same_host(host, slice_of_string(shard->address)) ||
+            same_host(host, topology_host(shard)));
 }
 
 int topology_find(const struct topology *topology, struct slice name, int from)

@@ -73,5 +73,9 @@ int topology_place(const struct topology *topology, struct slice key);
  * address. -1 when there is none of that name: the snapshot is too old, or the name is rubbish. */
 int topology_find(const struct topology *topology, struct slice name, int from);
 
+/* The host that a shard's name says, without brackets; empty of a unix socket. It points into the
+ * shard. */
+struct slice topology_host(const struct topology_shard *shard);
+
 /* Whether two say the same in all but version. */
 bool topology_equal(const struct topology *a, const struct topology *b);
