@@ -13,8 +13,8 @@ static void ask(struct connection *connection, uint32_t question, struct writer 
 {
     char text[CONNECTION_QUESTION];
     int size = snprintf(text, sizeof(text),
-                        "GET /api/orders HTTP/1.1\r\nHost: load\r\nX-Api-Key: k%u\r\n\r\n",
-                        connection->questions[question].request.key);
+                        "GET /api/orders HTTP/1.1\r\nHost: load\r\nX-Api-Key: %s%u\r\n\r\n",
+                        connection->tally->prefix, connection->questions[question].request.key);
     writer_bytes(output, slice_of(text, (size_t)size));
 }
 

@@ -241,6 +241,9 @@ static bool parse_option(struct load *load, int option)
         return parse_number(optarg, 1, 100000000, &load->grants);
     case 'p':
         return parse_number(optarg, 1, UINT64_C(1) << 40, &load->patience);
+    case 'x':
+        load->tally.prefix = optarg;
+        return strlen(optarg) <= 32;
     case 'H':
         load->protocol = &protocol_http;
         return true;
@@ -250,15 +253,11 @@ static bool parse_option(struct load *load, int option)
 }
 
 static const struct option options[] = {
-    {"requests", required_argument, NULL, 'n'},
-    {"connections", required_argument, NULL, 'c'},
-    {"in-flight", required_argument, NULL, 'f'},
-    {"keys", required_argument, NULL, 'k'},
-    {"rate", required_argument, NULL, 'r'},
-    {"grants", required_argument, NULL, 'g'},
-    {"patience", required_argument, NULL, 'p'},
-    {"http", no_argument, NULL, 'H'},
-    {NULL, 0, NULL, 0},
+    {"requests", required_argument, NULL, 'n'},  {"connections", required_argument, NULL, 'c'},
+    {"in-flight", required_argument, NULL, 'f'}, {"keys", required_argument, NULL, 'k'},
+    {"rate", required_argument, NULL, 'r'},      {"grants", required_argument, NULL, 'g'},
+    {"patience", required_argument, NULL, 'p'},  {"http", no_argument, NULL, 'H'},
+    {"prefix", required_argument, NULL, 'x'},    {NULL, 0, NULL, 0},
 };
 
 int main(int argc, char **argv)
@@ -269,8 +268,9 @@ int main(int argc, char **argv)
         .keys = 100,
         .patience = 30000000,
         .protocol = &protocol_spop,
+        .tally = {.prefix = "k"},
     };
-    for (int option; (option = getopt_long(argc, argv, "n:c:f:k:r:g:p:", options, NULL)) != -1;) {
+    for (int option; (option = getopt_long(argc, argv, "n:c:f:k:r:g:p:x:", options, NULL)) != -1;) {
         if (!parse_option(&load, option)) {
             print_help(stderr);
             return 2;

@@ -19,8 +19,8 @@ static void greet(struct connection *connection, struct writer *output)
 static void ask(struct connection *connection, uint32_t question, struct writer *output)
 {
     const struct question *asked = &connection->questions[question];
-    char name[16];
-    int size = snprintf(name, sizeof(name), "k%u", asked->request.key);
+    char name[64];
+    int size = snprintf(name, sizeof(name), "%s%u", connection->tally->prefix, asked->request.key);
     const struct value key = {.type = VALUE_STRING, .bytes = slice_of(name, (size_t)size)};
     static const struct value source = {.type = VALUE_IPV4, .address = {192, 0, 2, 1}};
     static const struct value method = {.type = VALUE_STRING, .bytes = {(const uint8_t *)"GET", 3}};

@@ -23,7 +23,6 @@ static uint64_t bucket_end(size_t bucket)
 
 bool tally_open(struct tally *tally, uint32_t keys, size_t grants, uint64_t now)
 {
-    memset(tally, 0, sizeof(*tally));
     tally->key_count = keys;
     tally->keys = calloc(keys, sizeof(*tally->keys));
     tally->grant_room = grants;

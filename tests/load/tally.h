@@ -40,6 +40,7 @@ struct tally_grant {
 };
 
 struct tally {
+    const char *prefix; /* of the names of the keys, before their number; set before tally_open */
     uint32_t key_count;
     struct tally_key *keys;
     size_t phase_count;
@@ -65,8 +66,8 @@ struct tally_request {
     uint32_t phase;
 };
 
-/* grants: up to how many are kept, 0 for none. False when out of memory. Starts with a phase named
- * "all". */
+/* Of a tally that is all zero but for the prefix. grants: up to how many are kept. False when out
+ * of memory. Starts with a phase named "all". */
 bool tally_open(struct tally *tally, uint32_t keys, size_t grants, uint64_t now);
 void tally_close(struct tally *tally);
 
