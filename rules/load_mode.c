@@ -176,8 +176,8 @@ static void check_keys(struct rules__loader *loader)
     enum rules_store_mode mode = loader->set->settings.store.mode;
     for (size_t i = 0; i < COUNT(mode_keys); i++) {
         const struct mode_key *key = &mode_keys[i];
-        const struct rules__node *node;
-        memcpy(&node, (const uint8_t *)draft + key->offset, sizeof(node));
+        const struct rules__node *const *at = (const void *)((const uint8_t *)draft + key->offset);
+        const struct rules__node *node = *at;
         bool is_used = key->modes & 1u << mode;
         bool is_overridden = key == mode_keys && draft->nodes_override;
         if (node && !is_used && !is_overridden && !draft->mode_override)

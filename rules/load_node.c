@@ -198,19 +198,19 @@ static bool is_repeated(const struct rules_node *nodes, size_t count, const stru
 }
 
 /* Those that get no point are never asked. How ketama rounds is said in agent/store/ketama.h. */
-static void check_weights(struct rules__loader *loader, const struct rules_store *store,
-                          const struct rules__node *const *positions)
+static void check_weights(struct rules__loader *loader, const struct rules_node *nodes,
+                          size_t count, const struct rules__node *const *positions)
 {
     uint64_t total = 0;
-    for (size_t i = 0; i < store->node_count; i++)
-        total += store->nodes[i].weight;
-    for (size_t i = 0; i < store->node_count; i++) {
-        float share = (float)store->nodes[i].weight / (float)total;
-        if ((float)((double)share * 40.0 * (double)store->node_count) < 1)
+    for (size_t i = 0; i < count; i++)
+        total += nodes[i].weight;
+    for (size_t i = 0; i < count; i++) {
+        float share = (float)nodes[i].weight / (float)total;
+        if ((float)((double)share * 40.0 * (double)count) < 1)
             rules__problem(loader, positions[i],
                            "weight %u of a node where the average is %.4g, expected at least one "
                            "fortieth of it: with less, ketama gives the node no key",
-                           store->nodes[i].weight, (double)total / (double)store->node_count);
+                           nodes[i].weight, (double)total / (double)count);
     }
 }
 
@@ -218,11 +218,11 @@ void rules__load_nodes(struct rules__loader *loader, const struct rules__node_te
                        const struct rules__node *node, struct rules_store *store)
 {
     const struct rules__node *positions[RULES_MAX_NODES];
+    size_t most = terms->one ? 1 : RULES_MAX_NODES;
     size_t count;
+    size_t kept = 0;
     const struct rules__node *item = rules__items(node, &count);
-    bool intact = true;
-    struct rules_node *nodes =
-        rules__allocate(loader, count < RULES_MAX_NODES ? count : RULES_MAX_NODES, sizeof(*nodes));
+    struct rules_node *nodes = rules__allocate(loader, count < most ? count : most, sizeof(*nodes));
     if (!nodes)
         return;
     if (count == 0)
@@ -230,7 +230,6 @@ void rules__load_nodes(struct rules__loader *loader, const struct rules__node_te
                        terms->name);
     for (size_t i = 0; i < count; i++, item = item->next) {
         struct draft draft = {.node = {.port = terms->default_port, .weight = 1}, .terms = terms};
-        size_t most = terms->one ? 1 : RULES_MAX_NODES;
         if (i == most) {
             rules__problem(loader, item, "one address too many in %s, expected at most %zu%s%s",
                            terms->name, most, terms->one ? " with mode " : "",
@@ -238,16 +237,16 @@ void rules__load_nodes(struct rules__loader *loader, const struct rules__node_te
             break;
         }
         load_one(loader, item, &draft);
-        intact = intact && draft.valid;
         if (!draft.valid)
             continue;
-        if (is_repeated(nodes, store->node_count, &draft.node))
+        if (is_repeated(nodes, kept, &draft.node))
             rules__problem(loader, item, "the same server again in %s, expected each once",
                            terms->name);
-        positions[store->node_count] = draft.weight ? draft.weight : item;
-        nodes[store->node_count++] = draft.node;
+        positions[kept] = draft.weight ? draft.weight : item;
+        nodes[kept++] = draft.node;
     }
     store->nodes = nodes;
-    if (terms->weights && intact)
-        check_weights(loader, store, positions);
+    store->node_count = kept;
+    if (terms->weights && kept == count)
+        check_weights(loader, nodes, kept, positions);
 }

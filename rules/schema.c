@@ -266,8 +266,9 @@ void *rules__allocate(struct rules__loader *loader, size_t count, size_t size)
 void rules__load_node(struct rules__loader *loader, const struct rules__field *field,
                       const struct rules__node *node, void *object)
 {
+    const struct rules__node **into = (void *)((uint8_t *)object + field->offset);
     (void)loader;
-    memcpy((uint8_t *)object + field->offset, &node, sizeof(node));
+    *into = node;
 }
 
 /* ---- numbers ------------------------------------------------------------------------------- */
