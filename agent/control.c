@@ -50,6 +50,7 @@ struct server {
     ev_timer accept_rest;
     ev_timer drain_deadline;
     ev_async drained;
+    ev_async topology;
     atomic_uint workers_drained;
     bool draining;
 };
@@ -153,6 +154,22 @@ static struct ruleset *load(struct server *server, file_problem *problem)
     return rules;
 }
 
+/* Of the limits that agents share out among themselves when their store fails; 0: there is none. */
+static uint64_t least_local_limit(const struct rules_set *set)
+{
+    uint64_t least = 0;
+    for (size_t i = 0; i < set->rule_count; i++) {
+        const struct rules_rule *rule = &set->rules[i];
+        for (size_t j = 0; rule->on_store_error == RULES_FALLBACK_LOCAL && j < rule->limit_count;
+             j++) {
+            uint64_t capacity = limit_capacity(&rule->limits[j].limit);
+            if (capacity && (least == 0 || capacity < least))
+                least = capacity;
+        }
+    }
+    return least;
+}
+
 static void put_in_force(struct server *server, struct ruleset *rules)
 {
     struct control_counters *counters = &server->control.counters;
@@ -160,6 +177,7 @@ static void put_in_force(struct server *server, struct ruleset *rules)
     server->rules = rules;
     atomic_store(&counters->rules.number, rules->set->rule_count);
     atomic_store(&counters->loaded_at.number, (uint64_t)time(NULL));
+    counter_set(&counters->least_local_limit, least_local_limit(rules->set));
 }
 
 static bool same_endpoints(const struct rules_settings *a, const struct rules_settings *b)
@@ -330,6 +348,10 @@ static bool start_workers(struct server *server)
         control->workers[i] = worker_start(&(struct worker_options){
             .index = i,
             .store = control->store,
+            .watch = control->sharing.watch,
+            .access = control->sharing.access,
+            .settings = control->sharing.settings,
+            .max_keys = settings->store.max_keys / count + 1,
             .rules = server->rules,
             .max_pending = MAX_PENDING,
             .max_frame_size = settings->max_frame_size,
@@ -377,6 +399,21 @@ static bool start_store(struct server *server)
     return server->control.store != NULL;
 }
 
+static void topology_changed(void *context)
+{
+    struct server *server = context;
+    ev_async_send(server->loop, &server->topology);
+}
+
+static void on_topology(struct ev_loop *loop, ev_async *watcher, int events)
+{
+    const struct server *server = watcher->data;
+    (void)loop;
+    (void)events;
+    for (unsigned i = 0; i < server->control.worker_count; i++)
+        worker_follow(server->control.workers[i]);
+}
+
 /* Threads inherit a mask in which no signal reaches them: all go to the control thread. */
 static bool start_threads(struct server *server)
 {
@@ -384,7 +421,10 @@ static bool start_threads(struct server *server)
     sigset_t before;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    bool started = start_workers(server) && start_admin(server);
+    bool started =
+        sharing_start(&server->control.sharing, &server->first_rules->set->settings.store,
+                      topology_changed, server) &&
+        start_workers(server) && start_admin(server);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return started;
 }
@@ -398,14 +438,16 @@ static void watch(struct server *server)
     ev_timer_init(&server->accept_rest, on_accept_rest, ACCEPT_REST, 0.);
     ev_timer_init(&server->drain_deadline, on_drain_deadline, 1., 0.);
     ev_async_init(&server->drained, on_drained);
+    ev_async_init(&server->topology, on_topology);
     server->terminate.data = server->interrupt.data = server->hangup.data = server;
     server->upkeep.data = server->accept_rest.data = server;
-    server->drain_deadline.data = server->drained.data = server;
+    server->drain_deadline.data = server->drained.data = server->topology.data = server;
     ev_signal_start(server->loop, &server->terminate);
     ev_signal_start(server->loop, &server->interrupt);
     ev_signal_start(server->loop, &server->hangup);
     ev_timer_start(server->loop, &server->upkeep);
     ev_async_start(server->loop, &server->drained);
+    ev_async_start(server->loop, &server->topology);
 }
 
 /* What the administrator allows is the hard limit; the soft one is only a default. */
@@ -446,6 +488,7 @@ static void stop(struct server *server)
     admin_stop(server->admin);
     for (unsigned i = 0; i < control->worker_count; i++)
         worker_free(control->workers[i]);
+    sharing_stop(&control->sharing);
     store_free(control->store);
     ruleset_release(server->rules);
     ruleset_release(server->first_rules);

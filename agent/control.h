@@ -2,6 +2,7 @@
  */
 #pragma once
 
+#include "agent/sharing.h"
 #include "agent/store/store.h"
 #include "agent/worker.h"
 #include "base/base.h"
@@ -15,15 +16,17 @@ struct control_counters {
     struct counter refused_connections; /* over the limit */
     struct counter reloads;
     struct counter reloads_failed;
-    struct counter rules;     /* in force */
-    struct counter loaded_at; /* seconds since the epoch */
-    _Atomic bool serving;     /* listening, and not draining */
+    struct counter rules;             /* in force */
+    struct counter loaded_at;         /* seconds since the epoch */
+    struct counter least_local_limit; /* units; of the limits with on_store_error: local; 0: none */
+    _Atomic bool serving;             /* listening, and not draining */
 };
 
 struct control {
     struct worker *workers[CONTROL_MAX_WORKERS];
     unsigned worker_count;
-    struct store *store;
+    struct store *store; /* the memory store */
+    struct sharing sharing;
     struct control_counters counters;
 };
 

@@ -1,18 +1,4 @@
-#include <inttypes.h>
-
-#include "agent/metrics.h"
-
-static void head(FILE *stream, const char *name, const char *type, const char *help)
-{
-    fprintf(stream, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static void single(FILE *stream, const char *name, const char *type, const char *help,
-                   uint64_t number)
-{
-    head(stream, name, type, help);
-    fprintf(stream, "%s %" PRIu64 "\n", name, number);
-}
+#include "agent/metrics_parts.h"
 
 /* The sum over the workers of the counter at an offset of their counters. */
 static uint64_t sum_decisions(const struct control *control, size_t offset)
@@ -41,27 +27,34 @@ static uint64_t sum_connections(const struct control *control, size_t offset)
 
 static void write_decisions(const struct control *control, FILE *stream)
 {
-    head(stream, "sluice_decisions_total", "counter", "Requests decided, by outcome.");
+    metrics__head(stream, "sluice_decisions_total", "counter", "Requests decided, by outcome.");
     fprintf(stream, "sluice_decisions_total{outcome=\"allowed\"} %" PRIu64 "\n",
             DECISIONS(control, allowed));
     fprintf(stream, "sluice_decisions_total{outcome=\"refused\"} %" PRIu64 "\n",
             DECISIONS(control, refused));
-    single(stream, "sluice_decisions_unmatched_total", "counter",
-           "Requests allowed since no rule applied to them.", DECISIONS(control, unmatched));
-    single(stream, "sluice_decisions_bypassed_total", "counter",
-           "Requests allowed by a rule with action: allow.", DECISIONS(control, bypassed));
-    single(stream, "sluice_rule_key_absent_total", "counter",
-           "Rules that matched but didn't apply, since an argument of their key was absent.",
-           DECISIONS(control, key_absent));
-    head(stream, "sluice_fallbacks_total", "counter",
-         "Limits answered by on_store_error instead of the store, by cause.");
+    metrics__single(stream, "sluice_decisions_unmatched_total", "counter",
+                    "Requests allowed since no rule applied to them.",
+                    DECISIONS(control, unmatched));
+    metrics__single(stream, "sluice_decisions_bypassed_total", "counter",
+                    "Requests allowed by a rule with action: allow.", DECISIONS(control, bypassed));
+    metrics__single(
+        stream, "sluice_rule_key_absent_total", "counter",
+        "Rules that matched but didn't apply, since an argument of their key was absent.",
+        DECISIONS(control, key_absent));
+    metrics__head(stream, "sluice_fallbacks_total", "counter",
+                  "Limits answered by on_store_error instead of the store, by cause.");
     fprintf(stream, "sluice_fallbacks_total{cause=\"full\"} %" PRIu64 "\n",
             DECISIONS(control, store_full));
     fprintf(stream, "sluice_fallbacks_total{cause=\"unavailable\"} %" PRIu64 "\n",
             DECISIONS(control, store_unavailable));
-    single(stream, "sluice_pending_full_total", "counter",
-           "Requests answered by on_store_error since too many were waiting for the store.",
-           DECISIONS(control, pending_full));
+    fprintf(stream, "sluice_fallbacks_total{cause=\"late\"} %" PRIu64 "\n",
+            DECISIONS(control, store_late));
+    metrics__single(stream, "sluice_fallback_units_total", "counter",
+                    "Units let through by on_store_error.", DECISIONS(control, fallback_units));
+    metrics__single(
+        stream, "sluice_pending_full_total", "counter",
+        "Requests answered by on_store_error since too many were waiting for the store.",
+        DECISIONS(control, pending_full));
 }
 
 static void write_connections(const struct control *control, FILE *stream)
@@ -69,24 +62,24 @@ static void write_connections(const struct control *control, FILE *stream)
     unsigned open = 0;
     for (unsigned i = 0; i < control->worker_count; i++)
         open += worker_load(control->workers[i]);
-    single(stream, "sluice_connections", "gauge", "SPOP connections open now.", open);
-    single(stream, "sluice_connections_accepted_total", "counter", "SPOP connections accepted.",
-           counter_read(&control->counters.accepted));
-    single(stream, "sluice_connections_refused_total", "counter",
-           "SPOP connections closed at once, since too many were open.",
-           counter_read(&control->counters.refused_connections));
-    single(stream, "sluice_connection_timeouts_total", "counter",
-           "SPOP connections closed for being idle, or without a HELLO, for too long.",
-           CONNECTIONS(control, timeouts));
-    single(stream, "sluice_connection_stalls_total", "counter",
-           "Times that a connection wasn't read from, since its answers weren't.",
-           CONNECTIONS(control, stalled));
-    single(stream, "sluice_healthchecks_total", "counter", "SPOP health checks answered.",
-           CONNECTIONS(control, healthchecks));
-    single(stream, "sluice_notifies_total", "counter", "NOTIFY frames received.",
-           CONNECTIONS(control, notifies));
-    head(stream, "sluice_frames_refused_total", "counter",
-         "Frames answered by AGENT-DISCONNECT, by SPOP status code.");
+    metrics__single(stream, "sluice_connections", "gauge", "SPOP connections open now.", open);
+    metrics__single(stream, "sluice_connections_accepted_total", "counter",
+                    "SPOP connections accepted.", counter_read(&control->counters.accepted));
+    metrics__single(stream, "sluice_connections_refused_total", "counter",
+                    "SPOP connections closed at once, since too many were open.",
+                    counter_read(&control->counters.refused_connections));
+    metrics__single(stream, "sluice_connection_timeouts_total", "counter",
+                    "SPOP connections closed for being idle, or without a HELLO, for too long.",
+                    CONNECTIONS(control, timeouts));
+    metrics__single(stream, "sluice_connection_stalls_total", "counter",
+                    "Times that a connection wasn't read from, since its answers weren't.",
+                    CONNECTIONS(control, stalled));
+    metrics__single(stream, "sluice_healthchecks_total", "counter", "SPOP health checks answered.",
+                    CONNECTIONS(control, healthchecks));
+    metrics__single(stream, "sluice_notifies_total", "counter", "NOTIFY frames received.",
+                    CONNECTIONS(control, notifies));
+    metrics__head(stream, "sluice_frames_refused_total", "counter",
+                  "Frames answered by AGENT-DISCONNECT, by SPOP status code.");
     for (size_t code = 1; code < CONNECTION_CODES; code++) {
         size_t offset =
             offsetof(struct connection_counters, frames_refused) + code * sizeof(struct counter);
@@ -100,30 +93,34 @@ static void write_store(const struct control *control, FILE *stream)
 {
     struct store_statistics statistics;
     store_statistics(control->store, &statistics);
-    single(stream, "sluice_store_keys", "gauge", "Keys in the memory store.", statistics.keys);
-    single(stream, "sluice_store_max_keys", "gauge", "Keys that the memory store has room for.",
-           statistics.max_keys);
-    single(stream, "sluice_store_log_bytes", "gauge", "Bytes of sliding logs.",
-           statistics.log_bytes);
-    single(stream, "sluice_store_reclaimed_total", "counter",
-           "Expired keys whose place in the memory store was taken back.", statistics.reclaimed);
-    single(stream, "sluice_store_full_total", "counter",
-           "Takes of a new key that found the memory store full.", statistics.full_total);
+    metrics__single(stream, "sluice_store_keys", "gauge", "Keys in the memory store.",
+                    statistics.keys);
+    metrics__single(stream, "sluice_store_max_keys", "gauge",
+                    "Keys that the memory store has room for.", statistics.max_keys);
+    metrics__single(stream, "sluice_store_log_bytes", "gauge", "Bytes of sliding logs.",
+                    statistics.log_bytes);
+    metrics__single(stream, "sluice_store_reclaimed_total", "counter",
+                    "Expired keys whose place in the memory store was taken back.",
+                    statistics.reclaimed);
+    metrics__single(stream, "sluice_store_full_total", "counter",
+                    "Takes of a new key that found the memory store full.", statistics.full_total);
 }
 
 static void write_agent(const struct control *control, FILE *stream)
 {
     const struct control_counters *counters = &control->counters;
-    head(stream, "sluice_reloads_total", "counter", "Reloads of the rule file, by result.");
+    metrics__head(stream, "sluice_reloads_total", "counter",
+                  "Reloads of the rule file, by result.");
     fprintf(stream, "sluice_reloads_total{result=\"ok\"} %" PRIu64 "\n",
             counter_read(&counters->reloads));
     fprintf(stream, "sluice_reloads_total{result=\"failed\"} %" PRIu64 "\n",
             counter_read(&counters->reloads_failed));
-    single(stream, "sluice_rules", "gauge", "Rules in force.", counter_read(&counters->rules));
-    single(stream, "sluice_rules_loaded_timestamp_seconds", "gauge",
-           "When the rules in force were loaded.", counter_read(&counters->loaded_at));
-    single(stream, "sluice_workers", "gauge", "Worker threads.", control->worker_count);
-    head(stream, "sluice_build_info", "gauge", "1, with the version as a label.");
+    metrics__single(stream, "sluice_rules", "gauge", "Rules in force.",
+                    counter_read(&counters->rules));
+    metrics__single(stream, "sluice_rules_loaded_timestamp_seconds", "gauge",
+                    "When the rules in force were loaded.", counter_read(&counters->loaded_at));
+    metrics__single(stream, "sluice_workers", "gauge", "Worker threads.", control->worker_count);
+    metrics__head(stream, "sluice_build_info", "gauge", "1, with the version as a label.");
     fprintf(stream, "sluice_build_info{version=\"%s\"} 1\n", SLUICE_VERSION);
 }
 
@@ -132,5 +129,6 @@ void metrics_write(const struct control *control, FILE *stream)
     write_decisions(control, stream);
     write_connections(control, stream);
     write_store(control, stream);
+    metrics__write_redis(control, stream);
     write_agent(control, stream);
 }

@@ -18,6 +18,7 @@ struct worker {
     ev_prepare before_sleep;
     ev_check after_sleep;
     ev_timer expiry;
+    struct store *redis; /* NULL: counters aren't shared */
     atomic_uint load;
     bool told_drained;
 
@@ -70,12 +71,16 @@ static void on_wake(struct ev_loop *loop, ev_async *watcher, int events)
     pthread_mutex_unlock(&worker->lock);
 
     use_rules(worker, rules);
+    if (worker->redis && !stop)
+        store_redis_follow(worker->redis);
     for (size_t i = 0; i < count; i++)
         connection_open(&worker->host, inbox[i]);
     free(inbox);
     if (drain && !worker->host.draining)
         connections_drain(&worker->host);
     if (stop) {
+        if (worker->redis)
+            store_redis_cancel(worker->redis);
         connections_abort(&worker->host);
         ev_break(loop, EVBREAK_ALL);
     }
@@ -133,28 +138,68 @@ static void watch(struct worker *worker)
     ev_timer_start(worker->loop, &worker->expiry);
 }
 
+static unsigned live_agents(void *context)
+{
+    return topology_watch_agents(context);
+}
+
+static struct engine *create_engine(struct worker *worker)
+{
+    const struct worker_options *options = &worker->options;
+    struct engine_options engine = {
+        .store = options->store, .max_pending = options->max_pending, .rules = options->rules};
+    if (options->watch) {
+        worker->redis = store_redis_create(&(struct store_redis_options){
+            .loop = worker->loop,
+            .now = &worker->host.now,
+            .settings = options->settings,
+            .access = options->access,
+            .watch = options->watch,
+            .max_keys = options->max_keys,
+        });
+        if (!worker->redis)
+            return NULL;
+        engine.store = worker->redis;
+        engine.local = options->store;
+        engine.agents = live_agents;
+        engine.context = options->watch;
+    }
+    return engine_create(&engine);
+}
+
+/* What worker_start has made when it fails, and worker_free at the end. */
+static void destroy(struct worker *worker)
+{
+    if (worker->redis)
+        store_redis_cancel(worker->redis);
+    engine_free(worker->host.engine);
+    store_free(worker->redis);
+    if (worker->loop)
+        ev_loop_destroy(worker->loop);
+    pthread_mutex_destroy(&worker->lock);
+    free(worker);
+}
+
 struct worker *worker_start(const struct worker_options *options)
 {
     struct worker *worker = calloc(1, sizeof(*worker));
-    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
-    struct engine *engine = engine_create(&(struct engine_options){
-        .store = options->store, .max_pending = options->max_pending, .rules = options->rules});
-    if (worker && loop && engine) {
-        worker->options = *options;
-        worker->loop = loop;
-        connection_host_open(&worker->host, loop, engine, options->max_frame_size);
+    if (!worker)
+        return NULL;
+    worker->options = *options;
+    worker->host.now = clock_now();
+    worker->loop = ev_loop_new(EVFLAG_AUTO);
+    pthread_mutex_init(&worker->lock, NULL);
+    struct engine *engine = worker->loop ? create_engine(worker) : NULL;
+    if (engine) {
+        connection_host_open(&worker->host, worker->loop, engine, options->max_frame_size);
         worker->host.closed = connection_closed;
         worker->host.now = clock_now();
-        pthread_mutex_init(&worker->lock, NULL);
         watch(worker);
         if (pthread_create(&worker->thread, NULL, run, worker) == 0)
             return worker;
-        pthread_mutex_destroy(&worker->lock);
+        connection_host_close(&worker->host);
     }
-    engine_free(engine);
-    if (loop)
-        ev_loop_destroy(loop);
-    free(worker);
+    destroy(worker);
     return NULL;
 }
 
@@ -197,6 +242,11 @@ void worker_use(struct worker *worker, struct ruleset *rules)
     ev_async_send(worker->loop, &worker->wake);
 }
 
+void worker_follow(struct worker *worker)
+{
+    ev_async_send(worker->loop, &worker->wake);
+}
+
 void worker_drain(struct worker *worker)
 {
     pthread_mutex_lock(&worker->lock);
@@ -221,10 +271,7 @@ void worker_free(struct worker *worker)
     free(worker->inbox);
     ruleset_release(worker->new_rules);
     connection_host_close(&worker->host);
-    engine_free(worker->host.engine);
-    ev_loop_destroy(worker->loop);
-    pthread_mutex_destroy(&worker->lock);
-    free(worker);
+    destroy(worker);
 }
 
 unsigned worker_load(const struct worker *worker)
@@ -240,4 +287,9 @@ const struct connection_counters *worker_connections(const struct worker *worker
 const struct engine_counters *worker_decisions(const struct worker *worker)
 {
     return engine_counters(worker->host.engine);
+}
+
+struct store *worker_redis(const struct worker *worker)
+{
+    return worker->redis;
 }

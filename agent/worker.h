@@ -5,11 +5,18 @@
 
 #include "agent/connection.h"
 #include "agent/engine/engine.h"
+#include "agent/store/redis.h"
 #include "agent/store/store.h"
 
 struct worker_options {
     unsigned index;
-    struct store *store; /* shared, outlives the worker */
+    struct store *store; /* the memory store: shared, outlives the worker */
+    /* Where counters are shared with other agents: through this, by a Redis store of the worker's
+     * own, and store is what stands in for it. Outlive the worker; watch NULL: not shared. */
+    struct topology_watch *watch;
+    const struct redis_access *access;
+    const struct rules_store *settings;
+    size_t max_keys; /* of the worker's Redis store */
     struct ruleset *rules;
     size_t max_pending;
     uint32_t max_frame_size;
@@ -29,6 +36,9 @@ bool worker_give(struct worker *worker, int fd);
 /* New decisions follow these rules from the worker's next turn on. */
 void worker_use(struct worker *worker, struct ruleset *rules);
 
+/* The topology has changed. */
+void worker_follow(struct worker *worker);
+
 /* Ends the connections politely; drained is called when none is left. No socket may be given
  * afterwards. */
 void worker_drain(struct worker *worker);
@@ -43,3 +53,6 @@ void worker_free(struct worker *worker);
 unsigned worker_load(const struct worker *worker); /* connections, those in the mailbox included */
 const struct connection_counters *worker_connections(const struct worker *worker);
 const struct engine_counters *worker_decisions(const struct worker *worker);
+
+/* The worker's Redis store, for the thread-safe functions of it; NULL: it has none. */
+struct store *worker_redis(const struct worker *worker);

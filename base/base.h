@@ -345,6 +345,11 @@ static inline void counter_add(struct counter *counter, uint64_t more)
     atomic_store_explicit(&counter->number, now + more, memory_order_relaxed);
 }
 
+static inline void counter_set(struct counter *counter, uint64_t number)
+{
+    atomic_store_explicit(&counter->number, number, memory_order_relaxed);
+}
+
 static inline uint64_t counter_read(const struct counter *counter)
 {
     return atomic_load_explicit(&counter->number, memory_order_relaxed);

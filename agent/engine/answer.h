@@ -11,6 +11,9 @@ struct engine_take {
     struct store_take take; /* first: the store hands it back */
     const struct rules_limit *limit;
     struct engine_decision *decision;
+    enum store_status status;
+    unsigned sharers; /* answered by the agent's own store, as one of so many agents; else 0 */
+    size_t text_at;   /* where the subject is in the engine's text */
 };
 
 struct answer {

@@ -2,12 +2,10 @@
 
 #include "agent/engine/answer.h"
 #include "agent/engine/engine.h"
+#include "agent/engine/fallback.h"
 
 /* Takes that a decision holds without memory of its own; few requests are subject to more. */
 #define TAKES_INLINE 4
-
-/* A store that can't answer may be back at any moment. */
-#define FALLBACK_RETRY 1000000
 
 struct engine_decision {
     struct engine *engine;
@@ -27,6 +25,7 @@ struct engine_decision {
 };
 
 struct engine {
+    struct engine_options options;
     struct store *store;
     struct ruleset *rules;
     const struct rules_set *set; /* rules->set */
@@ -35,6 +34,9 @@ struct engine {
     struct engine_decision *spare;
     struct value *values;   /* by slot */
     struct rules_hit *hits; /* by rule */
+    uint8_t *text;          /* the subjects of the decision that is being begun */
+    size_t text_size;
+    size_t text_room;
     struct engine_counters counters;
 };
 
@@ -93,6 +95,8 @@ struct engine *engine_create(const struct engine_options *options)
     struct engine *engine = calloc(1, sizeof(*engine));
     if (!engine)
         return NULL;
+    engine->options = *options;
+    engine->options.rules = NULL; /* no reference of ours */
     engine->store = options->store;
     engine->max_pending = options->max_pending;
     if (!engine_use(engine, options->rules)) {
@@ -121,6 +125,7 @@ void engine_free(struct engine *engine)
     ruleset_release(engine->rules);
     free(engine->values);
     free(engine->hits);
+    free(engine->text);
     free(engine);
 }
 
@@ -184,17 +189,53 @@ static bool decision_grow(struct engine_decision *decision, size_t count)
     return true;
 }
 
-static bool add_limits(struct engine_decision *decision, const struct rules_hit *hit)
+/* Room for one more subject. */
+static bool grow_text(struct engine *engine)
+{
+    if (engine->text_room - engine->text_size >= RULES_SUBJECT_MAX)
+        return true;
+    size_t room = 2 * engine->text_room + 4 * RULES_SUBJECT_MAX;
+    uint8_t *text = realloc(engine->text, room);
+    if (!text)
+        return false;
+    engine->text = text;
+    engine->text_room = room;
+    return true;
+}
+
+/* Writes whom a hit counts, for a store whose keys others read; only the values, which the next
+ * message overwrites, can say it. */
+static bool add_text(struct engine *engine, const struct rules_hit *hit)
+{
+    if (!engine->store->operations->names_keys)
+        return true;
+    if (!grow_text(engine))
+        return false;
+    struct writer w = writer_open(engine->text + engine->text_size, RULES_SUBJECT_MAX);
+    rules_subject_text(hit->rule, engine->values, &w);
+    engine->text_size += writer_size(&w);
+    return true;
+}
+
+static bool add_limits(struct engine *engine, struct engine_decision *decision,
+                       const struct rules_hit *hit)
 {
     const struct rules_rule *rule = hit->rule;
-    if (!decision_grow(decision, decision->count + rule->limit_count))
+    size_t text_at = engine->text_size;
+    if (!decision_grow(decision, decision->count + rule->limit_count) || !add_text(engine, hit))
         return false;
     for (size_t i = 0; i < rule->limit_count; i++) {
         const struct rules_limit *limit = &rule->limits[i];
         decision->takes[decision->count++] = (struct engine_take){
-            .take = {.key = rules_key(limit, hit->subject), .limit = &limit->limit, .wanted = 1},
+            .take = {.key = rules_key(limit, hit->subject),
+                     .limit = &limit->limit,
+                     .wanted = 1,
+                     .leased = rule->consistency == RULES_LEASED,
+                     .subject = {NULL, engine->text_size - text_at},
+                     .name = limit->store_name},
             .limit = limit,
             .decision = decision,
+            .text_at = text_at,
         };
     }
     return true;
@@ -224,7 +265,7 @@ static enum error match_message(struct engine *engine, struct engine_decision *d
             counter_add(&engine->counters.key_absent, 1);
         else if (hit->kind == RULES_HIT_ALLOW)
             decision->bypass = decision->bypass ? decision->bypass : hit->rule;
-        else if (!add_limits(decision, hit))
+        else if (!add_limits(engine, decision, hit))
             return ERROR_NO_MEMORY;
     }
     return ERROR_NONE;
@@ -248,37 +289,43 @@ static enum error match_notify(struct engine *engine, struct engine_decision *de
     return c.error;
 }
 
-/* What the rule says where its store can't. A limit of 0 needs no store to refuse. */
-static void fall_back(struct engine_take *take)
+static unsigned sharers_of(const struct engine *engine)
 {
-    const struct limit *limit = &take->limit->limit;
-    bool deny = take->limit->rule->on_store_error == RULES_FALLBACK_DENY || limit->units == 0;
-    take->take.source = STORE_SOURCE_FALLBACK;
-    take->take.result = (struct limit_result){
-        .granted = deny ? 0 : take->take.wanted,
-        .remaining = deny ? 0 : limit_capacity(limit),
-        .retry_after = deny ? FALLBACK_RETRY : 0,
-        .reset_after = limit->window,
-    };
+    return engine->options.agents ? engine->options.agents(engine->options.context) : 1;
 }
 
 static void settle(struct engine *engine, struct engine_take *take, enum store_status status)
 {
+    struct engine_counters *counters = &engine->counters;
+    struct counter *const counter_of[] = {
+        [STORE_FULL] = &counters->store_full,
+        [STORE_UNAVAILABLE] = &counters->store_unavailable,
+        [STORE_LATE] = &counters->store_late,
+    };
+    take->status = status;
+    take->sharers = 0;
     if (status == STORE_ANSWERED)
         return;
-    counter_add(status == STORE_FULL ? &engine->counters.store_full
-                                     : &engine->counters.store_unavailable,
-                1);
-    fall_back(take);
+    counter_add(counter_of[status], 1);
+    fallback(&(struct fallback_stores){engine->store, engine->options.local}, take,
+             sharers_of(engine), take->decision->now);
+    if (take->take.result.granted)
+        counter_add(&counters->fallback_units, take->take.result.granted);
 }
 
 /* All or nothing: a request that one limit refuses is charged to none. */
 static void give_back(struct engine *engine, struct engine_decision *decision)
 {
     for (size_t i = 0; i < decision->count; i++) {
-        const struct store_take *take = &decision->takes[i].take;
-        if (take->source != STORE_SOURCE_FALLBACK && take->result.granted)
-            store_give(engine->store, take, take->result.granted, decision->now);
+        struct engine_take *take = &decision->takes[i];
+        if (take->limit->rule->charge_denied)
+            continue;
+        if (take->status == STORE_LATE)
+            store_withdraw(engine->store, &take->take);
+        if (take->sharers)
+            fallback_give(engine->options.local, take, decision->now);
+        else if (take->status == STORE_ANSWERED && take->take.result.granted)
+            store_give(engine->store, &take->take, take->take.result.granted, decision->now);
     }
 }
 
@@ -312,14 +359,36 @@ static void take_answered(struct store_take *store_take, enum store_status statu
     decision_put(decision);
 }
 
+/* Where it is known that one of the limits refuses, nobody needs to be asked of the others: what
+ * they granted would be given back. Leaves the takes that refuse, and those that are charged
+ * whether or not the request is refused. */
+static void drop_needless(struct engine *engine, struct engine_decision *decision)
+{
+    bool refused = false;
+    for (size_t i = 0; i < decision->count && !refused; i++)
+        refused = store_refuses(engine->store, &decision->takes[i].take, decision->now);
+    size_t kept = 0;
+    for (size_t i = 0; refused && i < decision->count; i++) {
+        struct engine_take *take = &decision->takes[i];
+        if (take->limit->rule->charge_denied ||
+            store_refuses(engine->store, &take->take, decision->now))
+            decision->takes[kept++] = *take;
+    }
+    if (refused)
+        decision->count = kept;
+}
+
 /* True when every take was answered at once. */
 static bool take_all(struct engine *engine, struct engine_decision *decision)
 {
     bool may_wait = engine->pending < engine->max_pending;
     decision->unanswered = 0;
+    if (engine->store->operations->refuses && decision->count > 1)
+        drop_needless(engine, decision);
     for (size_t i = 0; i < decision->count; i++) {
         struct engine_take *take = &decision->takes[i];
         take->take.answered = take_answered;
+        take->take.subject.data = engine->text ? engine->text + take->text_at : NULL;
         enum store_status status = STORE_UNAVAILABLE;
         if (may_wait)
             status = store_take(engine->store, &take->take, decision->now);
@@ -352,6 +421,7 @@ enum engine_outcome engine_notify(struct engine *engine, struct engine_client *c
     decision->stream_id = notify->stream_id;
     decision->frame_id = notify->frame_id;
     decision->now = now;
+    engine->text_size = 0;
 
     enum error error = match_notify(engine, decision, notify->payload);
     if (error) {

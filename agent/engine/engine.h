@@ -45,11 +45,19 @@ struct engine_counters {
     struct counter key_absent;        /* rules that didn't apply for want of a key argument */
     struct counter store_full;        /* takes that found the store full */
     struct counter store_unavailable; /* takes that the store couldn't answer */
+    struct counter store_late;        /* takes that it didn't answer in time */
+    struct counter fallback_units;    /* units let through by on_store_error */
     struct counter pending_full;      /* decisions not begun since too many were pending */
 };
 
 struct engine_options {
-    struct store *store;   /* outlives the engine */
+    struct store *store; /* outlives the engine */
+    /* What on_store_error: local takes from, a memory store that outlives the engine; NULL where
+     * store is that itself, and there is no other. */
+    struct store *local;
+    /* How many agents share the limits, at least 1; NULL: this one alone. */
+    unsigned (*agents)(void *context);
+    void *context;
     size_t max_pending;    /* decisions that may wait for the store at once */
     struct ruleset *rules; /* the engine takes a reference of its own */
 };

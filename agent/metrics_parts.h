@@ -1,0 +1,24 @@
+/* How metrics are written: Prometheus' text format. Internal to the metrics files. */
+#pragma once
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "agent/metrics.h"
+
+static inline void metrics__head(FILE *stream, const char *name, const char *type, const char *help)
+{
+    fprintf(stream, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static inline void metrics__single(FILE *stream, const char *name, const char *type,
+                                   const char *help, uint64_t number)
+{
+    metrics__head(stream, name, type, help);
+    fprintf(stream, "%s %" PRIu64 "\n", name, number);
+}
+
+/* ---- metrics_redis.c ----------------------------------------------------------------------- */
+
+/* What a store that is shared with other agents does; nothing where there is none. */
+void metrics__write_redis(const struct control *control, FILE *stream);

@@ -1,0 +1,246 @@
+#include <stdlib.h>
+
+#include "agent/metrics_parts.h"
+
+/* Servers of the present topology, and those that are being left. */
+#define SERVERS_MAX ((size_t)(2 * TOPOLOGY_SHARDS_MAX))
+
+/* What the workers' connections to one server come to. */
+struct server {
+    char name[TOPOLOGY_NAME_MAX + 1];
+    uint64_t up;
+    uint64_t breakers[BREAKER_HALF_OPEN + 1];
+    uint64_t connects;
+    uint64_t failures;
+    uint64_t opened;
+    uint64_t commands;
+    int64_t clock_offset; /* of the worker that was looked at last */
+    uint64_t round_trip;
+};
+
+struct servers {
+    size_t count;
+    struct server server[SERVERS_MAX];
+};
+
+/* ---- sums over the workers ----------------------------------------------------------------- */
+
+static uint64_t sum(const struct control *control, const void *(*counters_of)(const struct store *),
+                    size_t offset)
+{
+    uint64_t total = 0;
+    for (unsigned i = 0; i < control->worker_count; i++) {
+        const char *counters = counters_of(worker_redis(control->workers[i]));
+        total += counter_read((const struct counter *)(counters + offset));
+    }
+    return total;
+}
+
+static const void *store_counters(const struct store *store)
+{
+    return store_redis_counters(store);
+}
+
+static const void *call_counters(const struct store *store)
+{
+    return store_redis_calls(store);
+}
+
+#define STORE(control, field)                                                                      \
+    sum(control, store_counters, offsetof(struct store_redis_counters, field))
+#define CALLS(control, field)                                                                      \
+    sum(control, call_counters, offsetof(struct redis_call_counters, field))
+
+static struct server *server_of(struct servers *servers, const char *name)
+{
+    for (size_t i = 0; i < servers->count; i++)
+        if (strcmp(servers->server[i].name, name) == 0)
+            return &servers->server[i];
+    if (servers->count == SERVERS_MAX)
+        return NULL;
+    struct server *server = &servers->server[servers->count++];
+    *server = (struct server){0};
+    memcpy(server->name, name, strlen(name) + 1);
+    return server;
+}
+
+static void add_server(void *context, const struct topology_shard *shard,
+                       const struct redis_link_counters *counters)
+{
+    struct server *server = server_of(context, shard->name);
+    if (!server)
+        return;
+    uint64_t breaker = counter_read(&counters->breaker);
+    server->up += counter_read(&counters->phase) == REDIS_LINK_UP;
+    if (breaker <= BREAKER_HALF_OPEN)
+        server->breakers[breaker]++;
+    server->connects += counter_read(&counters->connects);
+    server->failures += counter_read(&counters->failures);
+    server->opened += counter_read(&counters->opened);
+    server->commands += counter_read(&counters->commands);
+    server->clock_offset = (int64_t)counter_read(&counters->clock_offset);
+    server->round_trip = counter_read(&counters->round_trip);
+}
+
+/* ---- writing ------------------------------------------------------------------------------- */
+
+static void write_by(FILE *stream, const char *name, const char *label, const char *value,
+                     uint64_t number)
+{
+    fprintf(stream, "%s{%s=\"%s\"} %" PRIu64 "\n", name, label, value, number);
+}
+
+static void write_takes(const struct control *control, FILE *stream)
+{
+    static const char takes[] = "sluice_redis_takes_total";
+    metrics__head(stream, takes, "counter", "Limits asked of the shared store, by what answered.");
+    write_by(stream, takes, "by", "redis", STORE(control, asked));
+    write_by(stream, takes, "by", "denied-cache", STORE(control, denied));
+    write_by(stream, takes, "by", "lease", STORE(control, leased));
+    write_by(stream, takes, "by", "memory", STORE(control, unasked));
+    static const char calls[] = "sluice_redis_calls_total";
+    metrics__head(stream, calls, "counter",
+                  "Questions to Redis, each one to three commands, by kind.");
+    write_by(stream, calls, "kind", "take", CALLS(control, takes));
+    write_by(stream, calls, "kind", "give", CALLS(control, gives));
+    write_by(stream, calls, "kind", "repair", CALLS(control, repairs));
+    static const char again[] = "sluice_redis_commands_again_total";
+    metrics__head(stream, again, "counter", "Commands sent once more, by why.");
+    write_by(stream, again, "why", "moved", CALLS(control, moved));
+    write_by(stream, again, "why", "ask", CALLS(control, asked));
+    write_by(stream, again, "why", "repeat", CALLS(control, repeated));
+    metrics__single(stream, "sluice_redis_errors_total", "counter",
+                    "Error replies that were no redirect.", CALLS(control, errors));
+}
+
+static void write_units(const struct control *control, FILE *stream)
+{
+    metrics__single(stream, "sluice_redis_lease_units_total", "counter",
+                    "Units charged ahead of need.", STORE(control, units_ahead));
+    metrics__single(stream, "sluice_redis_units_back_total", "counter",
+                    "Units given back to Redis.", STORE(control, units_back));
+    metrics__single(stream, "sluice_redis_units_dropped_total", "counter",
+                    "Units that should have been given back, and stay charged.",
+                    STORE(control, units_dropped));
+    metrics__single(stream, "sluice_redis_keys", "gauge", "Keys that the workers remember.",
+                    STORE(control, keys));
+    metrics__single(stream, "sluice_redis_keys_evicted_total", "counter",
+                    "Keys forgotten for want of room while they still counted.",
+                    STORE(control, evicted));
+    metrics__single(stream, "sluice_redis_keys_full_total", "counter",
+                    "Limits answered by on_store_error for want of room for their key.",
+                    STORE(control, full));
+}
+
+static void write_counter(FILE *stream, const struct servers *servers, const char *name,
+                          const char *help, size_t offset)
+{
+    metrics__head(stream, name, "counter", help);
+    for (size_t i = 0; i < servers->count; i++) {
+        const char *server = (const char *)&servers->server[i];
+        uint64_t number;
+        memcpy(&number, server + offset, sizeof(number));
+        write_by(stream, name, "shard", servers->server[i].name, number);
+    }
+}
+
+static void write_health(FILE *stream, const struct servers *servers)
+{
+    static const char up[] = "sluice_redis_up";
+    metrics__head(stream, up, "gauge", "Workers whose connection to the shard is up.");
+    for (size_t i = 0; i < servers->count; i++)
+        write_by(stream, up, "shard", servers->server[i].name, servers->server[i].up);
+    metrics__head(stream, "sluice_redis_breakers", "gauge",
+                  "Workers whose breaker for the shard is in this state.");
+    for (size_t i = 0; i < servers->count; i++)
+        for (int state = BREAKER_CLOSED; state <= BREAKER_HALF_OPEN; state++)
+            fprintf(stream, "sluice_redis_breakers{shard=\"%s\",state=\"%s\"} %" PRIu64 "\n",
+                    servers->server[i].name, breaker_phase_name((enum breaker_phase)state),
+                    servers->server[i].breakers[state]);
+}
+
+static void write_clocks(FILE *stream, const struct servers *servers)
+{
+    metrics__head(stream, "sluice_redis_clock_offset_seconds", "gauge",
+                  "The shard's clock less the agent's, within half a round trip.");
+    for (size_t i = 0; i < servers->count; i++)
+        fprintf(stream, "sluice_redis_clock_offset_seconds{shard=\"%s\"} %.6f\n",
+                servers->server[i].name, (double)servers->server[i].clock_offset / 1e6);
+    metrics__head(stream, "sluice_redis_round_trip_seconds", "gauge",
+                  "How long the last reading of the shard's clock took.");
+    for (size_t i = 0; i < servers->count; i++)
+        fprintf(stream, "sluice_redis_round_trip_seconds{shard=\"%s\"} %.6f\n",
+                servers->server[i].name, (double)servers->server[i].round_trip / 1e6);
+}
+
+static void write_servers(const struct control *control, FILE *stream)
+{
+    struct servers *servers = malloc(sizeof(*servers));
+    if (!servers)
+        return;
+    servers->count = 0;
+    for (unsigned i = 0; i < control->worker_count; i++)
+        store_redis_look(worker_redis(control->workers[i]), add_server, servers);
+    write_health(stream, servers);
+    write_counter(stream, servers, "sluice_redis_connects_total", "Connections that came up.",
+                  offsetof(struct server, connects));
+    write_counter(stream, servers, "sluice_redis_failures_total",
+                  "Failures of connections, late answers and error replies, as the breakers count.",
+                  offsetof(struct server, failures));
+    write_counter(stream, servers, "sluice_redis_breaker_opened_total",
+                  "Times that a worker's breaker opened.", offsetof(struct server, opened));
+    write_counter(stream, servers, "sluice_redis_commands_total", "Commands sent.",
+                  offsetof(struct server, commands));
+    write_clocks(stream, servers);
+    free(servers);
+}
+
+static void write_topology(const struct control *control, FILE *stream)
+{
+    const struct topology_counters *counters = topology_watch_counters(control->sharing.watch);
+    static const char refreshes[] = "sluice_topology_refreshes_total";
+    metrics__head(stream, refreshes, "counter", "Looks at where the servers are, by result.");
+    write_by(stream, refreshes, "result", "ok", counter_read(&counters->refreshes));
+    write_by(stream, refreshes, "result", "failed", counter_read(&counters->refresh_failures));
+    metrics__single(stream, "sluice_topology_version", "gauge",
+                    "Topologies known since the start; 0: none yet.",
+                    counter_read(&counters->version));
+    metrics__single(stream, "sluice_topology_shards", "gauge", "Shards.",
+                    counter_read(&counters->shards));
+    metrics__single(stream, "sluice_topology_slots_served", "gauge",
+                    "Slots of a cluster that a shard serves, of 16384.",
+                    counter_read(&counters->slots_served));
+    static const char heartbeats[] = "sluice_heartbeats_total";
+    metrics__head(stream, heartbeats, "counter", "Heartbeats, by result.");
+    write_by(stream, heartbeats, "result", "ok", counter_read(&counters->heartbeats));
+    write_by(stream, heartbeats, "result", "failed", counter_read(&counters->heartbeat_failures));
+    metrics__single(stream, "sluice_agents", "gauge",
+                    "Live agents that share the limits, as last known.",
+                    topology_watch_agents(control->sharing.watch));
+}
+
+/* Each of `agents` lets through its part of a limit, at least one unit, that Redis doesn't know of.
+ * Where the least limit has fewer units than there are agents, that comes to more than the limit.
+ */
+static void write_excess(const struct control *control, FILE *stream)
+{
+    uint64_t least = counter_read(&control->counters.least_local_limit);
+    double agents = topology_watch_agents(control->sharing.watch);
+    double ratio = least == 0 ? 0 : agents > (double)least ? agents / (double)least : 1;
+    metrics__head(stream, "sluice_fallback_excess_ratio_max", "gauge",
+                  "What all agents together may let through of any key and window beyond its limit "
+                  "while Redis can't be asked, by on_store_error: local, at most, as a part of the "
+                  "limit.");
+    fprintf(stream, "sluice_fallback_excess_ratio_max %.4g\n", ratio);
+}
+
+void metrics__write_redis(const struct control *control, FILE *stream)
+{
+    if (!control->sharing.watch)
+        return;
+    write_takes(control, stream);
+    write_units(control, stream);
+    write_servers(control, stream);
+    write_topology(control, stream);
+    write_excess(control, stream);
+}

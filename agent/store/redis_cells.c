@@ -1,0 +1,120 @@
+#include "agent/store/redis_cells.h"
+
+#include <stdlib.h>
+
+/* How many cells that are in use may stand before one that can make room. */
+#define EVICTION_TRIES 32
+
+/* The whole table is swept in about so many sweeps. */
+#define SWEEP_PARTS 128
+
+/* What Redis told holds for this much longer, in case that its clock is behind. */
+#define GRACE REDIS_LIMIT_SLACK
+
+bool redis_cells_open(struct redis_cells *cells, size_t max)
+{
+    *cells = (struct redis_cells){.max = max, .bucket_count = 64};
+    TAILQ_INIT(&cells->by_use);
+    while (cells->bucket_count < max && cells->bucket_count < SIZE_MAX / 4)
+        cells->bucket_count *= 2;
+    cells->buckets = calloc(cells->bucket_count, sizeof(struct redis_cell *));
+    return cells->buckets != NULL;
+}
+
+static struct redis_cell **bucket_of(struct redis_cells *cells, struct hash128 hash)
+{
+    return &cells->buckets[hash.low & (cells->bucket_count - 1)];
+}
+
+static bool in_use(const struct redis_cell *cell)
+{
+    return cell->busy || cell->given || cell->in_turn || cell->in_leases ||
+           !cell_is_idle(&cell->cell);
+}
+
+/* Takes the cell that *link points to out of its bucket. */
+static void forget(struct redis_cells *cells, struct redis_cell **link)
+{
+    struct redis_cell *cell = *link;
+    *link = cell->next;
+    TAILQ_REMOVE(&cells->by_use, cell, by_use);
+    cells->count--;
+    free(cell);
+}
+
+void redis_cells_close(struct redis_cells *cells)
+{
+    struct redis_cell *cell;
+    while ((cell = TAILQ_FIRST(&cells->by_use)) != NULL) {
+        TAILQ_REMOVE(&cells->by_use, cell, by_use);
+        free(cell);
+    }
+    free(cells->buckets);
+    *cells = (struct redis_cells){0};
+}
+
+struct redis_cell *redis_cells_find(struct redis_cells *cells, struct hash128 hash)
+{
+    struct redis_cell *cell = *bucket_of(cells, hash);
+    while (cell && !hash128_equal(cell->hash, hash))
+        cell = cell->next;
+    if (cell && cell != TAILQ_LAST(&cells->by_use, redis_cell_list)) {
+        TAILQ_REMOVE(&cells->by_use, cell, by_use);
+        TAILQ_INSERT_TAIL(&cells->by_use, cell, by_use);
+    }
+    return cell;
+}
+
+/* Forgets the cell used longest ago of those that can be. */
+static bool make_room(struct redis_cells *cells)
+{
+    struct redis_cell *cell = TAILQ_FIRST(&cells->by_use);
+    for (int i = 0; cell && i < EVICTION_TRIES; i++) {
+        if (!in_use(cell)) {
+            struct redis_cell **link = bucket_of(cells, cell->hash);
+            while (*link != cell)
+                link = &(*link)->next;
+            forget(cells, link);
+            return true;
+        }
+        cell = TAILQ_NEXT(cell, by_use);
+    }
+    return false;
+}
+
+struct redis_cell *redis_cells_add(struct redis_cells *cells, struct hash128 hash, struct slice key,
+                                   bool *evicted)
+{
+    *evicted = cells->count >= cells->max && make_room(cells);
+    if (cells->count >= cells->max || key.size > REDIS_KEY_MAX)
+        return NULL;
+    struct redis_cell *cell = calloc(1, sizeof(*cell) + key.size);
+    if (!cell)
+        return NULL;
+    cell_open(&cell->cell);
+    cell->hash = hash;
+    cell->key_size = key.size;
+    memcpy(cell->key, key.data, key.size);
+    struct redis_cell **bucket = bucket_of(cells, hash);
+    cell->next = *bucket;
+    *bucket = cell;
+    TAILQ_INSERT_TAIL(&cells->by_use, cell, by_use);
+    cells->count++;
+    return cell;
+}
+
+void redis_cells_sweep(struct redis_cells *cells, uint64_t now)
+{
+    size_t share = cells->bucket_count / SWEEP_PARTS + 1;
+    for (size_t i = 0; i < share; i++) {
+        struct redis_cell **link = &cells->buckets[cells->sweep_at];
+        cells->sweep_at = (cells->sweep_at + 1) & (cells->bucket_count - 1);
+        while (*link) {
+            struct redis_cell *cell = *link;
+            if (!in_use(cell) && cell->cell.reset_at + GRACE < now)
+                forget(cells, link);
+            else
+                link = &cell->next;
+        }
+    }
+}

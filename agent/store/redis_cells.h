@@ -1,0 +1,76 @@
+/* The keys that one worker knows of, each with its cell: a table with a bound, which forgets keys
+ * that no longer count for anything, and where it is full the one that was used longest ago. What
+ * is forgotten is not lost: it is on Redis. One thread's.
+ */
+#pragma once
+
+#include "agent/store/cell.h"
+
+/* Bytes of "prefix{subject}:rule:limit". */
+#define REDIS_KEY_MAX 512
+
+struct redis_shard;
+
+struct redis_cell {
+    struct cell cell; /* first: a take's pending.cell */
+    struct hash128 hash;
+    struct redis_cell *next; /* of its bucket */
+    TAILQ_ENTRY(redis_cell) by_use;
+    TAILQ_ENTRY(redis_cell) of_turn;   /* while in_turn: something is to be sent at its end */
+    TAILQ_ENTRY(redis_cell) of_leases; /* while in_leases */
+    bool in_turn;
+    bool in_leases;
+    unsigned busy; /* calls under way that know it */
+
+    struct redis_shard *shard; /* by the topology of this version */
+    uint64_t placed;
+
+    /* What redis_limit_first and a sliding window's take need to know, and of which connection. */
+    uint64_t session;
+    uint64_t first_at;
+    uint64_t previous;
+
+    uint64_t lease_session; /* of the connection that the lease was charged on */
+
+    /* Units to be given back, all of one connection and time. */
+    uint64_t given;
+    uint64_t given_taken_at;
+    uint64_t given_session;
+    struct limit given_limit;
+
+    size_t key_size;
+    uint8_t key[];
+};
+
+TAILQ_HEAD(redis_cell_list, redis_cell);
+
+struct redis_cells {
+    struct redis_cell **buckets;
+    size_t bucket_count; /* a power of two */
+    size_t sweep_at;
+    size_t count;
+    size_t max;
+    struct redis_cell_list by_use; /* longest ago first */
+};
+
+/* False when out of memory. max >= 1. */
+bool redis_cells_open(struct redis_cells *cells, size_t max);
+
+/* No call may be under way, and no take pending. */
+void redis_cells_close(struct redis_cells *cells);
+
+/* NULL when it isn't known. The cell counts as used. */
+struct redis_cell *redis_cells_find(struct redis_cells *cells, struct hash128 hash);
+
+/* A new cell for a key that isn't known. NULL when out of memory, or when the table is full of
+ * cells that are in use. *evicted says that another one made room. */
+struct redis_cell *redis_cells_add(struct redis_cells *cells, struct hash128 hash, struct slice key,
+                                   bool *evicted);
+
+/* Forgets keys that count for nothing any more; a piece of the table at a time. */
+void redis_cells_sweep(struct redis_cells *cells, uint64_t now);
+
+static inline struct slice redis_cell_key(const struct redis_cell *cell)
+{
+    return slice_of(cell->key, cell->key_size);
+}
