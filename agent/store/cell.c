@@ -50,7 +50,7 @@ bool cell_refuses(const struct cell *cell, struct store_take *take, uint64_t now
     }
     if (cell->denied_until <= now || !same_limit(&cell->limit, take->limit))
         return false;
-    uint64_t retry_after = cell->denied_until - now;
+    uint64_t retry_after = cell->retry_at - now;
     uint64_t reset_after = until(cell->reset_at, now);
     if (take->wanted > limit_capacity(take->limit))
         retry_after = LIMIT_NEVER;
@@ -143,9 +143,10 @@ bool cell_begin(struct cell *cell, uint64_t now, unsigned agents)
     struct store_take *take = TAILQ_FIRST(&cell->waiting);
     if (!take || cell->batch.serial)
         return false;
-    bool leased = take->leased;
-    cell->batch =
-        (struct cell_batch){.serial = ++cell->serial, .limit = *take->limit, .begun_at = now};
+    cell->batch = (struct cell_batch){.serial = ++cell->serial,
+                                      .limit = *take->limit,
+                                      .leased = take->leased,
+                                      .begun_at = now};
     while (take && same_limit(take->limit, &cell->batch.limit)) {
         TAILQ_REMOVE(&cell->waiting, take, pending.of_key);
         TAILQ_INSERT_TAIL(&cell->sent, take, pending.of_key);
@@ -153,7 +154,7 @@ bool cell_begin(struct cell *cell, uint64_t now, unsigned agents)
         cell->batch.units += take->wanted;
         take = TAILQ_FIRST(&cell->waiting);
     }
-    if (leased)
+    if (cell->batch.leased)
         cell->batch.ahead = units_ahead(cell, &cell->batch.limit, now, agents);
     cell->batch.units += cell->batch.ahead;
     cell->demand = 0;
@@ -243,6 +244,27 @@ static uint64_t hand_out(struct store_takes *takes, uint64_t left,
     return left;
 }
 
+static void remember_denial(struct cell *cell, const struct cell_batch *batch, uint64_t next_after)
+{
+    uint64_t life = batch->leased ? least(next_after, lease_life(&batch->limit)) : next_after;
+    cell->denied_until = batch->begun_at + life;
+    cell->retry_at = batch->begun_at + next_after;
+}
+
+/* Those that wait would go to Redis to hear what has just been said, or while those that come after
+ * them are answered by a lease. */
+static void answer_waiting(struct cell *cell, uint64_t now, struct store_takes *answered)
+{
+    struct store_take *next;
+    for (struct store_take *take = TAILQ_FIRST(&cell->waiting); take; take = next) {
+        next = TAILQ_NEXT(take, pending.of_key);
+        if (!cell_refuses(cell, take, now) && !spend_lease(cell, take, now))
+            continue;
+        TAILQ_REMOVE(&cell->waiting, take, pending.of_key);
+        TAILQ_INSERT_TAIL(answered, take, pending.of_key);
+    }
+}
+
 uint64_t cell_settle(struct cell *cell, const struct redis_limit_outcome *outcome, uint64_t now,
                      struct store_takes *answered)
 {
@@ -256,9 +278,10 @@ uint64_t cell_settle(struct cell *cell, const struct redis_limit_outcome *outcom
     left = hand_out(&cell->sent, left, outcome);
     left -= keep_lease(cell, &batch, left, outcome->taken_at);
     if (granted < batch.units && cell->remaining == 0 && left == 0 && !cell->leased)
-        cell->denied_until = batch.begun_at + outcome->next_after;
+        remember_denial(cell, &batch, outcome->next_after);
     cell->remaining += left;
     TAILQ_CONCAT(answered, &cell->sent, pending.of_key);
+    answer_waiting(cell, now, answered);
     return left + outcome->surplus;
 }
 

@@ -8,7 +8,8 @@
  * - A take that is late (its deadline has passed) is answered elsewhere, and what Redis grants of
  *   it stays charged unless it is withdrawn, for by then its request has been let through.
  * - A refusal is remembered until Redis would grant a unit again, under the limit that it was told
- *   under: where a reload has changed that, Redis is asked.
+ *   under: where a reload has changed that, Redis is asked. Where takes may be leased it is
+ *   remembered for a lease's life at most, for what other agents hold may come back.
  * - Takes that may be leased can be of more units than are wanted. The rest is a lease: spent by
  *   later takes for a short while, and then given back. It was charged before it is spent, so what
  *   is admitted is never more than what was charged. It ends with the window that it was charged
@@ -35,6 +36,7 @@ struct cell_batch {
     uint64_t units; /* to be taken in all */
     uint64_t ahead; /* of these, for a lease */
     uint64_t late;  /* of these, of takes that were answered elsewhere and stay charged */
+    bool leased;    /* other agents may hold leases of the key */
     uint64_t begun_at;
 };
 
@@ -51,6 +53,7 @@ struct cell {
     uint64_t remaining;
     uint64_t reset_at;
     uint64_t denied_until; /* 0: it refused nothing */
+    uint64_t retry_at;     /* while it is denied: when a unit can be had; denied_until or later */
 
     uint64_t leased; /* units */
     uint64_t lease_ends;
