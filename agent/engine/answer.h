@@ -12,6 +12,7 @@ struct engine_take {
     const struct rules_limit *limit;
     struct engine_decision *decision;
     enum store_status status;
+    bool refused;     /* as is known without asking the store */
     unsigned sharers; /* answered by the agent's own store, as one of so many agents; else 0 */
     size_t text_at;   /* where the subject is in the engine's text */
 };

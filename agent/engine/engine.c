@@ -365,17 +365,18 @@ static void take_answered(struct store_take *store_take, enum store_status statu
 static void drop_needless(struct engine *engine, struct engine_decision *decision)
 {
     bool refused = false;
-    for (size_t i = 0; i < decision->count && !refused; i++)
-        refused = store_refuses(engine->store, &decision->takes[i].take, decision->now);
-    size_t kept = 0;
-    for (size_t i = 0; refused && i < decision->count; i++) {
+    for (size_t i = 0; i < decision->count; i++) {
         struct engine_take *take = &decision->takes[i];
-        if (take->limit->rule->charge_denied ||
-            store_refuses(engine->store, &take->take, decision->now))
-            decision->takes[kept++] = *take;
+        take->refused = store_refuses(engine->store, &take->take, decision->now);
+        refused = refused || take->refused;
     }
-    if (refused)
-        decision->count = kept;
+    if (!refused)
+        return;
+    size_t kept = 0;
+    for (size_t i = 0; i < decision->count; i++)
+        if (decision->takes[i].refused || decision->takes[i].limit->rule->charge_denied)
+            decision->takes[kept++] = decision->takes[i];
+    decision->count = kept;
 }
 
 /* True when every take was answered at once. */
@@ -389,8 +390,8 @@ static bool take_all(struct engine *engine, struct engine_decision *decision)
         struct engine_take *take = &decision->takes[i];
         take->take.answered = take_answered;
         take->take.subject.data = engine->text ? engine->text + take->text_at : NULL;
-        enum store_status status = STORE_UNAVAILABLE;
-        if (may_wait)
+        enum store_status status = take->refused ? STORE_ANSWERED : STORE_UNAVAILABLE;
+        if (may_wait && !take->refused)
             status = store_take(engine->store, &take->take, decision->now);
         if (status == STORE_PENDING)
             decision->unanswered++;

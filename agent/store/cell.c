@@ -143,10 +143,8 @@ bool cell_begin(struct cell *cell, uint64_t now, unsigned agents)
     struct store_take *take = TAILQ_FIRST(&cell->waiting);
     if (!take || cell->batch.serial)
         return false;
-    cell->batch = (struct cell_batch){.serial = ++cell->serial,
-                                      .limit = *take->limit,
-                                      .leased = take->leased,
-                                      .begun_at = now};
+    cell->batch = (struct cell_batch){
+        .serial = ++cell->serial, .limit = *take->limit, .leased = take->leased, .begun_at = now};
     while (take && same_limit(take->limit, &cell->batch.limit)) {
         TAILQ_REMOVE(&cell->waiting, take, pending.of_key);
         TAILQ_INSERT_TAIL(&cell->sent, take, pending.of_key);

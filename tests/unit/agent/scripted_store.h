@@ -12,6 +12,10 @@ struct scripted_store {
     struct store *memory;     /* what it answers with */
     bool defer;               /* takes wait for scripted_answer */
     enum store_status broken; /* what every take is answered with, unless STORE_ANSWERED */
+    uint64_t known;           /* units in use, as store_known says */
+    uint64_t refused_units;   /* a limit of so many units is known to refuse; 0: none is */
+    size_t withdrawn;         /* takes */
+    char last_key[512];       /* "{subject}:name" of the last take */
     struct store_take *waiting[SCRIPTED_MAX];
     size_t count;
 };
@@ -19,6 +23,12 @@ struct scripted_store {
 static enum store_status scripted_take(struct store *store, struct store_take *take, uint64_t now)
 {
     struct scripted_store *scripted = (struct scripted_store *)store;
+    struct writer w = writer_open(scripted->last_key, sizeof(scripted->last_key) - 1);
+    writer_uint8(&w, '{');
+    writer_bytes(&w, take->subject);
+    writer_bytes(&w, SLICE("}:"));
+    writer_bytes(&w, take->name);
+    scripted->last_key[writer_size(&w)] = '\0';
     if (scripted->defer) {
         if (scripted->count == SCRIPTED_MAX)
             ck_abort_msg("too many takes wait");
@@ -35,8 +45,38 @@ static void scripted_give(struct store *store, const struct store_take *take, ui
     store_give(((struct scripted_store *)store)->memory, take, units, now);
 }
 
+static uint64_t scripted_known(struct store *store, const struct store_take *take, uint64_t now)
+{
+    (void)take;
+    (void)now;
+    return ((struct scripted_store *)store)->known;
+}
+
+static bool scripted_refuses(struct store *store, struct store_take *take, uint64_t now)
+{
+    (void)now;
+    if (take->limit->units != ((struct scripted_store *)store)->refused_units)
+        return false;
+    take->result = (struct limit_result){.retry_after = 7000000, .reset_after = 9000000};
+    take->source = STORE_SOURCE_DENIED;
+    return true;
+}
+
+static void scripted_withdraw(struct store *store, const struct store_take *take)
+{
+    (void)take;
+    ((struct scripted_store *)store)->withdrawn++;
+}
+
 static const struct store_operations scripted_operations = {
-    .name = "scripted", .take = scripted_take, .give = scripted_give};
+    .name = "scripted",
+    .names_keys = true,
+    .take = scripted_take,
+    .give = scripted_give,
+    .known = scripted_known,
+    .refuses = scripted_refuses,
+    .withdraw = scripted_withdraw,
+};
 
 static inline void scripted_open(struct scripted_store *scripted)
 {

@@ -1,11 +1,7 @@
 #include <stdio.h>
 
-#include "agent/engine/engine.h"
-#include "agent/scripted_store.h"
+#include "bench.h"
 #include "main.h"
-
-#define SECOND UINT64_C(1000000)
-#define NOW    (UINT64_C(1750000000) * SECOND + 17)
 
 static const char rules_text[] =
     "listen: tcp://127.0.0.1:0\n"
@@ -29,121 +25,9 @@ static const char rules_text[] =
     "    key: token\n"
     "    limits: { limit: 1, window: 1h }\n";
 
-/* ---- a client ------------------------------------------------------------------------------ */
-
-struct bench {
-    struct engine_client client; /* first */
-    struct scripted_store store;
-    struct engine *engine;
-    uint8_t output[65536];
-    struct writer writer;
-    size_t answered;
-};
-
-static void client_answered(struct engine_client *client, const struct engine_decision *decision)
-{
-    struct bench *bench = (struct bench *)client;
-    bench->answered++;
-    engine_write(decision, 16380, &bench->writer);
-}
-
-static struct ruleset *load(const char *text)
-{
-    struct rules_report *report = calloc(1, sizeof(*report));
-    struct rules_set *set = rules_load(slice_of_string(text), 1, report);
-    ck_assert_msg(set, "%zu:%.*s", report->problems[0].line, SLICE_ARGS(report->problems[0].text));
-    rules_report_free(report);
-    free(report);
-    return ruleset_create(set);
-}
-
-static struct bench *bench_with(const char *text, size_t max_pending)
-{
-    struct bench *bench = calloc(1, sizeof(*bench));
-    struct ruleset *rules = load(text);
-    bench->client.answered = client_answered;
-    scripted_open(&bench->store);
-    bench->engine = engine_create(&(struct engine_options){
-        .store = &bench->store.store, .max_pending = max_pending, .rules = rules});
-    ruleset_release(rules);
-    bench->writer = writer_open(bench->output, sizeof(bench->output));
-    return bench;
-}
-
 static struct bench *bench_open(size_t max_pending)
 {
     return bench_with(rules_text, max_pending);
-}
-
-static void bench_close(struct bench *bench)
-{
-    ck_assert_uint_eq(engine_pending(bench->engine), 0);
-    engine_free(bench->engine);
-    scripted_close(&bench->store);
-    free(bench);
-}
-
-static void write_request(struct writer *w, const char *message, const char *path, uint8_t client)
-{
-    struct value src = {.type = VALUE_IPV4, .address = {192, 0, 2, client}};
-    struct value text = {.type = VALUE_STRING, .bytes = slice_of_string(path)};
-    spop_write_message(w, slice_of_string(message), 3);
-    spop_write_argument(w, SLICE("src"), &src);
-    spop_write_argument(w, SLICE("unused"), &text);
-    spop_write_argument(w, SLICE("path"), &text);
-}
-
-static enum engine_outcome notify(struct bench *bench, struct slice payload, uint64_t frame_id)
-{
-    struct spop_frame frame = {.type = SPOP_FRAME_NOTIFY,
-                               .flags = SPOP_FLAG_FIN,
-                               .stream_id = 3,
-                               .frame_id = frame_id,
-                               .payload = payload};
-    return engine_notify(bench->engine, &bench->client, &frame, NOW, 16380, &bench->writer);
-}
-
-static enum engine_outcome request(struct bench *bench, const char *path, uint8_t client,
-                                   uint64_t frame_id)
-{
-    uint8_t bytes[512];
-    struct writer w = writer_open(bytes, sizeof(bytes));
-    write_request(&w, "sluice-request", path, client);
-    return notify(bench, writer_slice(&w), frame_id);
-}
-
-/* The next ACK as "name=value ...", in order. */
-static const char *next_answer(struct bench *bench, uint64_t frame_id)
-{
-    static char text[2048];
-    struct spop_frame frame;
-    struct spop_action action;
-    struct slice output = writer_slice(&bench->writer);
-    int64_t size = spop_frame_decode(output, 16380, &frame);
-    ck_assert_int_gt(size, 0);
-    ck_assert_uint_eq(frame.type, SPOP_FRAME_ACK);
-    ck_assert_uint_eq(frame.stream_id, 3);
-    ck_assert_uint_eq(frame.frame_id, frame_id);
-    struct writer w = writer_open(text, sizeof(text) - 1);
-    struct cursor c = cursor_open(frame.payload);
-    while (spop_next_action(&c, &action)) {
-        ck_assert_int_eq(action.scope, SPOP_SCOPE_TRANSACTION);
-        writer_bytes(&w, writer_size(&w) ? SLICE(" ") : SLICE(""));
-        writer_bytes(&w, action.name);
-        writer_uint8(&w, '=');
-        value_print(&action.value, &w);
-    }
-    ck_assert_int_eq(c.error, ERROR_NONE);
-    text[writer_size(&w)] = 0;
-    memmove(bench->output, bench->output + size, output.size - (size_t)size);
-    bench->writer.position -= size;
-    return text;
-}
-
-static void expect(struct bench *bench, const char *path, uint8_t client, const char *answer)
-{
-    ck_assert_int_eq(request(bench, path, client, 1), ENGINE_ANSWERED);
-    ck_assert_str_eq(next_answer(bench, 1), answer);
 }
 
 /* ---- answers ------------------------------------------------------------------------------- */
