@@ -64,12 +64,12 @@ bool cell_refuses(const struct cell *cell, struct store_take *take, uint64_t now
 static bool spend_lease(struct cell *cell, struct store_take *take, uint64_t now)
 {
     if (!take->leased || cell->leased < take->wanted || cell->lease_ends <= now ||
-        !same_limit(&cell->limit, take->limit))
+        !same_limit(&cell->lease_limit, take->limit))
         return false;
     cell->leased -= take->wanted;
     take->result = (struct limit_result){
         .granted = take->wanted,
-        .remaining = cell->remaining + cell->leased,
+        .remaining = cell->leased + (cell_is_under(cell, take->limit) ? cell->remaining : 0),
         .reset_after = until(cell->reset_at, now),
     };
     take->taken_at = cell->lease_taken_at;
@@ -201,6 +201,7 @@ static uint64_t keep_lease(struct cell *cell, const struct cell_batch *batch, ui
     if (is_window(&batch->limit))
         life = least(life, batch->limit.window - taken_at % batch->limit.window);
     cell->leased = kept;
+    cell->lease_limit = batch->limit;
     cell->lease_ends = batch->begun_at + life;
     cell->lease_taken_at = taken_at;
     return kept;

@@ -55,7 +55,8 @@ struct cell {
     uint64_t denied_until; /* 0: it refused nothing */
     uint64_t retry_at;     /* while it is denied: when a unit can be had; denied_until or later */
 
-    uint64_t leased; /* units */
+    uint64_t leased;          /* units */
+    struct limit lease_limit; /* that they were charged under; needed for giving them back */
     uint64_t lease_ends;
     uint64_t lease_taken_at; /* Redis's time, for giving back */
 
@@ -105,7 +106,7 @@ void cell_withdraw(struct cell *cell, const struct store_take *take);
 void cell_forget_denial(struct cell *cell);
 
 /* Ends the lease, if its time is over or anyway; returns the units of it to be given back, as taken
- * at cell->lease_taken_at. */
+ * at cell->lease_taken_at under cell->lease_limit. */
 uint64_t cell_end_lease(struct cell *cell, uint64_t now, bool anyway);
 
 /* Units in use by what was told last. */
