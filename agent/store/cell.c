@@ -86,7 +86,7 @@ bool cell_answer(struct cell *cell, struct store_take *take, uint64_t now)
 }
 
 /* As if what was in use when it was told had been taken at once then, which is what is left of it
- * now or more. */
+ * now or more. By Redis's clock, which the windows begin and end by. */
 uint64_t cell_known(const struct cell *cell, const struct limit *limit, uint64_t now)
 {
     uint64_t capacity = limit_capacity(limit);
@@ -96,13 +96,14 @@ uint64_t cell_known(const struct cell *cell, const struct limit *limit, uint64_t
     uint64_t used = total > cell->remaining ? total - cell->remaining : 0;
     if (used > capacity)
         used = capacity;
+    uint64_t elapsed = until(now, cell->told_at);
     if (limit->algorithm == LIMIT_SLIDING_LOG)
-        return now - cell->told_at < limit->window ? used : 0;
+        return elapsed < limit->window ? used : 0;
     if (used == 0)
         return 0;
     struct limit_state state = {0};
-    limit_take(limit, &state, cell->told_at, used);
-    struct limit_result seen = limit_peek(limit, &state, now, 1);
+    limit_take(limit, &state, cell->taken_at, used);
+    struct limit_result seen = limit_peek(limit, &state, cell->taken_at + elapsed, 1);
     return capacity - seen.granted - seen.remaining;
 }
 
@@ -185,6 +186,7 @@ static void learn(struct cell *cell, const struct cell_batch *batch,
 {
     cell->limit = batch->limit;
     cell->told_at = now;
+    cell->taken_at = outcome->taken_at;
     cell->remaining = outcome->result.remaining;
     cell->reset_at = batch->begun_at + outcome->result.reset_after;
     cell->denied_until = 0;
@@ -296,6 +298,5 @@ uint64_t cell_end_lease(struct cell *cell, uint64_t now, bool anyway)
         return 0;
     uint64_t units = cell->leased;
     cell->leased = 0;
-    cell->remaining += units;
     return units;
 }

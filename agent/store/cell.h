@@ -40,7 +40,7 @@ struct cell_batch {
     uint64_t begun_at;
 };
 
-/* All times are of the agent's clock but lease_taken_at. Zero, but for cell_open. */
+/* All times are of the agent's clock but taken_at and lease_taken_at. Zero, but for cell_open. */
 struct cell {
     struct store_takes waiting;
     struct store_takes sent; /* of the batch, in order of arrival */
@@ -49,7 +49,8 @@ struct cell {
 
     /* What Redis said last, under this limit. */
     struct limit limit;
-    uint64_t told_at; /* 0: never */
+    uint64_t told_at;  /* 0: never */
+    uint64_t taken_at; /* Redis's time of it */
     uint64_t remaining;
     uint64_t reset_at;
     uint64_t denied_until; /* 0: it refused nothing */
