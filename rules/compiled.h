@@ -83,13 +83,16 @@ struct rules__condition {
 /* ---- key.c: who is counted ----------------------------------------------------------------- */
 
 struct rules__key_part {
-    /* Writes what a canonical value is counted as. False when the value has no such form. */
-    bool (*write)(const struct rules__key_part *part, uint64_t seed, const struct value *value,
-                  struct writer *w);
     uint32_t slot;
-    uint8_t ipv4_prefix; /* for addresses: their first bits are counted */
+    bool is_network; /* an address's first bits are counted */
+    uint8_t ipv4_prefix;
     uint8_t ipv6_prefix;
 };
+
+/* What a canonical value is counted as: itself or, where the part is a network, that of the address
+ * that it is or says. False when it is absent or no address. */
+bool rules__key_value(const struct rules__key_part *part, const struct value *value,
+                      struct value *counted);
 
 /* The hash of a rule's key arguments in canonical values. False when one of them is absent. */
 bool rules__subject(const struct rules_rule *rule, uint64_t seed, const struct value *values,

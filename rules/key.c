@@ -1,6 +1,22 @@
 #include "rules/loader.h"
 
-/* ---- what a value is counted as ------------------------------------------------------------- */
+/* ---- what a value is counted as ------------------------------------------------------------ */
+
+bool rules__key_value(const struct rules__key_part *part, const struct value *value,
+                      struct value *counted)
+{
+    struct rules__address address;
+    *counted = *value;
+    if (!part->is_network)
+        return value->type != VALUE_NULL;
+    if (!rules__address_of(value, &address))
+        return false;
+    bool is_ipv4 = address.bytes[0] == 4;
+    rules__address_mask(&address, is_ipv4 ? part->ipv4_prefix : part->ipv6_prefix, false);
+    counted->type = is_ipv4 ? VALUE_IPV4 : VALUE_IPV6;
+    memcpy(counted->address, address.bytes + 1, sizeof(counted->address));
+    return true;
+}
 
 /* Each part is a tag and as many bytes as the tag says, so that no two lists of values are written
  * alike; a text is written as its hash. */
@@ -20,55 +36,36 @@ static void write_number(struct writer *w, uint8_t tag, uint64_t number)
     writer_uint32(w, (uint32_t)number);
 }
 
-static void write_address(struct writer *w, const struct rules__address *address)
+static void write_part(const struct value *value, uint64_t seed, struct writer *w)
 {
-    writer_bytes(w, slice_of(address->bytes, address->bytes[0] == 4 ? 5 : 17));
-}
-
-static bool write_whole(const struct rules__key_part *part, uint64_t seed,
-                        const struct value *value, struct writer *w)
-{
-    struct rules__address address;
-    (void)part;
     switch (value->type) {
     case VALUE_NULL:
-        return false;
+        break;
     case VALUE_BOOL:
         writer_uint8(w, value->boolean ? 't' : 'f');
-        return true;
+        break;
     case VALUE_INT32:
     case VALUE_INT64:
         write_number(w, '-', (uint64_t)value->integer);
-        return true;
+        break;
     case VALUE_UINT32:
     case VALUE_UINT64:
         write_number(w, '+', value->natural);
-        return true;
+        break;
     case VALUE_IPV4:
+        writer_uint8(w, 4);
+        writer_bytes(w, slice_of(value->address, 4));
+        break;
     case VALUE_IPV6:
-        rules__address_of(value, &address);
-        write_address(w, &address);
-        return true;
+        writer_uint8(w, 6);
+        writer_bytes(w, slice_of(value->address, 16));
+        break;
     case VALUE_STRING:
     case VALUE_BINARY:
         writer_uint8(w, 's');
         write_hash(w, hash128(value->bytes, seed));
-        return true;
+        break;
     }
-    return false;
-}
-
-static bool write_network(const struct rules__key_part *part, uint64_t seed,
-                          const struct value *value, struct writer *w)
-{
-    struct rules__address address;
-    (void)seed;
-    if (!rules__address_of(value, &address))
-        return false;
-    rules__address_mask(&address, address.bytes[0] == 4 ? part->ipv4_prefix : part->ipv6_prefix,
-                        false);
-    write_address(w, &address);
-    return true;
 }
 
 bool rules__subject(const struct rules_rule *rule, uint64_t seed, const struct value *values,
@@ -78,9 +75,10 @@ bool rules__subject(const struct rules_rule *rule, uint64_t seed, const struct v
     struct writer w = writer_open(buffer, sizeof(buffer));
     writer_uint8(&w, 'S'); /* unlike a limit's identity */
     for (size_t i = 0; i < rule->key_count; i++) {
-        const struct rules__key_part *part = &rule->key[i];
-        if (!part->write(part, seed, &values[part->slot], &w))
+        struct value counted;
+        if (!rules__key_value(&rule->key[i], &values[rule->key[i].slot], &counted))
             return false;
+        write_part(&counted, seed, &w);
     }
     *subject = hash128(writer_slice(&w), seed);
     return true;
@@ -118,7 +116,7 @@ static bool read_prefixes(struct rules__loader *loader, const struct rules__node
 {
     bool second;
     struct slice first = split(&rest, &second);
-    part->write = write_network;
+    part->is_network = true;
     part->ipv4_prefix = 32;
     if (!second && !parse_prefix(first, 33, 128, &part->ipv6_prefix)) {
         rules__wrong(loader, "key", node,
@@ -139,7 +137,7 @@ static bool read_prefixes(struct rules__loader *loader, const struct rules__node
 static void load_part(struct rules__loader *loader, struct rules_rule *rule,
                       struct rules__key_part *parts, const struct rules__node *node)
 {
-    struct rules__key_part part = {.write = write_whole};
+    struct rules__key_part part = {0};
     bool has_prefix;
     if (!rules__scalar(loader, "key", node, key_expected))
         return;

@@ -1,17 +1,195 @@
+#include <assert.h>
+#include <sha2.h>
+
 #include "rules/compiled.h"
+
+/* A part at its longest is a text: '=' and RULES_SUBJECT_TEXT, which what is cut is no longer
+ * than. Then its ','. */
+#define PART_MAX   (1 + RULES_SUBJECT_TEXT + 1)
+#define DIGEST_MAX 32 /* hexadecimal digits */
+
+static_assert(RULES_SUBJECT_HEAD + 1 + DIGEST_MAX <= RULES_SUBJECT_TEXT, "a cut text is shorter");
+
+static const char lower_hex[] = "0123456789abcdef";
+static const char upper_hex[] = "0123456789ABCDEF";
+
+static void write_digest(struct slice s, struct writer *w)
+{
+    uint8_t digest[SHA256_DIGEST_LENGTH];
+    SHA2_CTX sha256;
+    SHA256Init(&sha256);
+    if (s.size)
+        SHA256Update(&sha256, s.data, s.size);
+    SHA256Final(digest, &sha256);
+    for (size_t i = 0; i < DIGEST_MAX / 2; i++) {
+        writer_uint8(w, (uint8_t)lower_hex[digest[i] >> 4]);
+        writer_uint8(w, (uint8_t)lower_hex[digest[i] & 15]);
+    }
+}
+
+/* ---- texts --------------------------------------------------------------------------------- */
+
+static const bool is_plain[256] = {
+    ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['-'] = true, ['.'] = true,
+    ['_'] = true,         ['~'] = true,         ['/'] = true,         ['@'] = true, ['+'] = true,
+    ['='] = true,         ['?'] = true,         ['&'] = true,         [';'] = true,
+};
+
+static void write_text(struct slice text, struct writer *w)
+{
+    writer_uint8(w, '=');
+    uint8_t *begin = w->position;
+    uint8_t *head = begin;
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t c = text.data[i];
+        size_t left = RULES_SUBJECT_TEXT - (size_t)(w->position - begin);
+        if ((is_plain[c] ? 1u : 3u) > left) {
+            w->position = head;
+            writer_uint8(w, '#');
+            write_digest(text, w);
+            return;
+        }
+        if (is_plain[c]) {
+            writer_uint8(w, c);
+        } else {
+            writer_uint8(w, '%');
+            writer_uint8(w, (uint8_t)upper_hex[c >> 4]);
+            writer_uint8(w, (uint8_t)upper_hex[c & 15]);
+        }
+        if (w->position - begin <= RULES_SUBJECT_HEAD)
+            head = w->position;
+    }
+}
+
+/* ---- addresses ----------------------------------------------------------------------------- */
+
+/* Not inet_ntop, of which C libraries have several opinions. */
+
+static void write_ipv4(const uint8_t *address, struct writer *w)
+{
+    for (size_t i = 0; i < 4; i++) {
+        if (i)
+            writer_uint8(w, '.');
+        writer_decimal(w, address[i]);
+    }
+}
+
+/* The longest run of at least two groups of zeros, the first of several: its length. */
+static size_t longest_zeros(const uint16_t *groups, size_t *first)
+{
+    size_t best = 1;
+    size_t run = 0;
+    *first = 8;
+    for (size_t i = 0; i < 8; i++) {
+        run = groups[i] ? 0 : run + 1;
+        if (run > best) {
+            best = run;
+            *first = i + 1 - run;
+        }
+    }
+    return *first < 8 ? best : 0;
+}
+
+static void write_group(uint16_t group, struct writer *w)
+{
+    bool begun = false;
+    for (int shift = 12; shift >= 0; shift -= 4) {
+        unsigned digit = group >> shift & 15u;
+        begun = begun || digit || shift == 0;
+        if (begun)
+            writer_uint8(w, (uint8_t)lower_hex[digit]);
+    }
+}
+
+static void write_ipv6(const uint8_t *address, struct writer *w)
+{
+    uint16_t groups[8];
+    size_t first;
+    for (size_t i = 0; i < 8; i++)
+        groups[i] = (uint16_t)(address[2 * i] << 8 | address[2 * i + 1]);
+    size_t zeros = longest_zeros(groups, &first);
+    for (size_t i = 0; i < 8; i++) {
+        if (i == first) {
+            writer_bytes(w, SLICE("::"));
+            i += zeros - 1;
+            continue;
+        }
+        if (i && i != first + zeros)
+            writer_uint8(w, ':');
+        write_group(groups[i], w);
+    }
+}
+
+static void write_prefix(const struct rules__key_part *part, uint8_t prefix, uint8_t whole,
+                         struct writer *w)
+{
+    if (!part->is_network || prefix == whole)
+        return;
+    writer_uint8(w, '/');
+    writer_decimal(w, prefix);
+}
+
+/* ---- a subject ----------------------------------------------------------------------------- */
+
+/* No two values that are counted apart are written alike: only a text begins with '=', only an
+ * IPv6 address has a ':' and doesn't, only an IPv4 address has a '.' and doesn't. */
+static void write_part(const struct rules__key_part *part, const struct value *value,
+                       struct writer *w)
+{
+    switch (value->type) {
+    case VALUE_NULL:
+        break;
+    case VALUE_BOOL:
+        writer_bytes(w, value->boolean ? SLICE("true") : SLICE("false"));
+        break;
+    case VALUE_INT32:
+    case VALUE_INT64: /* canonical: below 0 */
+        writer_uint8(w, '-');
+        writer_decimal(w, 0 - (uint64_t)value->integer);
+        break;
+    case VALUE_UINT32:
+    case VALUE_UINT64:
+        writer_decimal(w, value->natural);
+        break;
+    case VALUE_IPV4:
+        write_ipv4(value->address, w);
+        write_prefix(part, part->ipv4_prefix, 32, w);
+        break;
+    case VALUE_IPV6:
+        write_ipv6(value->address, w);
+        write_prefix(part, part->ipv6_prefix, 128, w);
+        break;
+    case VALUE_STRING:
+    case VALUE_BINARY:
+        write_text(value->bytes, w);
+        break;
+    }
+}
 
 void rules_subject_text(const struct rules_rule *rule, const struct value *values, struct writer *w)
 {
-    struct hash128 subject;
-    static const char hex[] = "0123456789abcdef";
-    struct value canonical[RULES_MAX_SLOTS];
-    if (!rule->key_count) {
-        writer_uint8(w, '*');
-        return;
+    uint8_t buffer[RULES_MAX_KEY_PARTS * PART_MAX];
+    struct writer whole = writer_open(buffer, sizeof(buffer));
+    for (size_t i = 0; i < rule->key_count; i++) {
+        const struct rules__key_part *part = &rule->key[i];
+        struct value canonical = rules__canonical(&values[part->slot]);
+        struct value counted;
+        if (i)
+            writer_uint8(&whole, ',');
+        if (rules__key_value(part, &canonical, &counted))
+            write_part(part, &counted, &whole);
     }
-    for (size_t i = 0; i < rule->key_count; i++)
-        canonical[rule->key[i].slot] = rules__canonical(&values[rule->key[i].slot]);
-    rules__subject(rule, 0, canonical, &subject);
-    for (unsigned shift = 64; shift > 0; shift -= 4)
-        writer_uint8(w, (uint8_t)hex[subject.high >> (shift - 4) & 15]);
+    if (rule->key_count == 0)
+        writer_uint8(&whole, '*');
+    struct slice text = writer_slice(&whole);
+    if (text.size > RULES_SUBJECT_MAX) {
+        uint8_t cut[RULES_SUBJECT_MAX];
+        struct writer shorter = writer_open(cut, sizeof(cut));
+        writer_bytes(&shorter, slice_of(text.data, sizeof(cut) - 1 - DIGEST_MAX));
+        writer_uint8(&shorter, '!');
+        write_digest(text, &shorter);
+        writer_bytes(w, writer_slice(&shorter));
+    } else {
+        writer_bytes(w, text);
+    }
 }

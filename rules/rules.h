@@ -304,7 +304,26 @@ static inline struct hash128 rules_key(const struct rules_limit *limit, struct h
 
 #define RULES_SUBJECT_MAX 160
 
-/* Whom a rule counts, as text: the same in every agent, whatever its seed. values are those of a
- * hit of the rule (RULES_HIT_LIMIT). Writes 1..RULES_SUBJECT_MAX bytes. */
+/* Whom a rule counts, as text: what a store keeps under it is shared by agents that run this or
+ * another version, so the format doesn't change. values are those with which the rule was hit
+ * (RULES_HIT_LIMIT). Writes 1..RULES_SUBJECT_MAX bytes of visible ASCII without '{' and '}', or,
+ * where the writer has no room for them, nothing. Two texts of a rule are equal exactly when the
+ * subjects' hashes are. No allocation.
+ *
+ * The key's parts, with ',' between them; "*" for a rule with an empty key. A part is
+ *     a number       7, -7
+ *     a bool         true, false
+ *     an address     192.0.2.1, 2001:db8::1 (RFC 5952), and behind a prefix length that cuts it
+ *                    /24, /64
+ *     a text         =acme: letters, digits and -._~/@+=?&; as they are, other bytes as %XX
+ *     a text of more than RULES_SUBJECT_TEXT bytes when so written
+ *                    =HEAD#HEX: what fits RULES_SUBJECT_HEAD bytes of it, and the first 128 bits of
+ *                    the SHA-256 of its bytes
+ * What is longer than RULES_SUBJECT_MAX in all is HEAD!HEX: its first bytes, and the first 128 bits
+ * of the SHA-256 of all of them. (Requests choose these texts: a hash that isn't cryptographic, and
+ * whose seed all agents know, would let one be counted as another.) */
 void rules_subject_text(const struct rules_rule *rule, const struct value *values,
                         struct writer *w);
+
+#define RULES_SUBJECT_TEXT 64
+#define RULES_SUBJECT_HEAD 31
