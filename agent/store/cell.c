@@ -42,22 +42,16 @@ bool cell_is_idle(const struct cell *cell)
 
 bool cell_refuses(const struct cell *cell, struct store_take *take, uint64_t now)
 {
-    if (take->limit->units == 0) {
-        struct limit_state none = {0};
-        take->result = limit_take(take->limit, &none, now, take->wanted);
-        take->source = STORE_SOURCE_MEMORY;
-        return true;
-    }
-    if (cell->denied_until <= now || !same_limit(&cell->limit, take->limit))
+    bool is_under = cell_is_under(cell, take->limit);
+    bool never = take->wanted > limit_capacity(take->limit);
+    if (!never && (cell->denied_until <= now || !is_under))
         return false;
-    uint64_t retry_after = cell->retry_at - now;
-    uint64_t reset_after = until(cell->reset_at, now);
-    if (take->wanted > limit_capacity(take->limit))
-        retry_after = LIMIT_NEVER;
-    else if (take->wanted > 1 && reset_after > retry_after)
+    uint64_t reset_after = is_under ? until(cell->reset_at, now) : 0;
+    uint64_t retry_after = never ? LIMIT_NEVER : cell->retry_at - now;
+    if (take->wanted > 1 && reset_after > retry_after)
         retry_after = reset_after;
     take->result = (struct limit_result){.retry_after = retry_after, .reset_after = reset_after};
-    take->source = STORE_SOURCE_DENIED;
+    take->source = never ? STORE_SOURCE_MEMORY : STORE_SOURCE_DENIED;
     return true;
 }
 
@@ -213,9 +207,7 @@ static void refuse(struct store_take *take, const struct redis_limit_outcome *ou
 {
     const struct limit_result *told = &outcome->result;
     uint64_t retry_after = outcome->next_after;
-    if (take->wanted > limit_capacity(take->limit))
-        retry_after = LIMIT_NEVER;
-    else if (take->wanted > 1)
+    if (take->wanted > 1)
         retry_after = least(told->retry_after, told->reset_after);
     take->result =
         (struct limit_result){.retry_after = retry_after, .reset_after = told->reset_after};

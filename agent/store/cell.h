@@ -70,8 +70,8 @@ void cell_open(struct cell *cell);
 /* No take is waiting or under way, and nothing is leased. */
 bool cell_is_idle(const struct cell *cell);
 
-/* Answers a take from what is known: a refusal that holds, a limit of 0, units of a lease. False
- * when Redis has to be asked. */
+/* Answers a take from what is known: a refusal that holds, more wanted than can ever be had, units
+ * of a lease. False when Redis has to be asked. */
 bool cell_answer(struct cell *cell, struct store_take *take, uint64_t now);
 
 /* The same, but answers with a refusal only, and counts nothing as spent. */
