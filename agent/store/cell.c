@@ -186,16 +186,16 @@ static void learn(struct cell *cell, const struct cell_batch *batch,
     cell->denied_until = 0;
 }
 
-/* Keeps of what nobody waits for as much as was taken ahead. */
+/* Keeps of what nobody waits for as much as was taken ahead, if any of a lease's life is left. */
 static uint64_t keep_lease(struct cell *cell, const struct cell_batch *batch, uint64_t left,
-                           uint64_t taken_at)
+                           uint64_t taken_at, uint64_t now)
 {
-    uint64_t kept = cell->leased ? 0 : least(left, batch->ahead);
-    if (kept == 0)
-        return 0;
     uint64_t life = lease_life(&batch->limit);
     if (is_window(&batch->limit))
         life = least(life, batch->limit.window - taken_at % batch->limit.window);
+    uint64_t kept = least(left, batch->ahead);
+    if (kept == 0 || cell->leased || batch->begun_at + life <= now)
+        return 0;
     cell->leased = kept;
     cell->lease_limit = batch->limit;
     cell->lease_ends = batch->begun_at + life;
@@ -269,7 +269,7 @@ uint64_t cell_settle(struct cell *cell, const struct redis_limit_outcome *outcom
     uint64_t granted = outcome->result.granted;
     uint64_t left = granted - least(granted, batch.late);
     left = hand_out(&cell->sent, left, outcome);
-    left -= keep_lease(cell, &batch, left, outcome->taken_at);
+    left -= keep_lease(cell, &batch, left, outcome->taken_at, now);
     if (granted < batch.units && cell->remaining == 0 && left == 0 && !cell->leased)
         remember_denial(cell, &batch, outcome->next_after);
     cell->remaining += left;
