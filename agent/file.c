@@ -30,6 +30,13 @@ static uint8_t *read_all(FILE *stream, size_t *size)
     return bytes;
 }
 
+/* Empty where a variable isn't set: an empty one says nothing either, as templates write them. */
+static struct slice variable(const char *name)
+{
+    const char *value = getenv(name);
+    return value ? slice_of_string(value) : slice_of(NULL, 0);
+}
+
 static struct rules_set *compile(struct slice text, const char *name, uint64_t seed,
                                  file_problem *problem, void *context)
 {
@@ -39,7 +46,12 @@ static struct rules_set *compile(struct slice text, const char *name, uint64_t s
         problem(context, "out of memory");
         return NULL;
     }
-    struct rules_set *set = rules_load(text, seed, report);
+    struct rules_overrides overrides = {
+        .mode = variable(RULES_MODE_VARIABLE),
+        .nodes = variable(RULES_NODES_VARIABLE),
+        .instance_id = variable(RULES_INSTANCE_VARIABLE),
+    };
+    struct rules_set *set = rules_load_with(text, seed, &overrides, report);
     for (size_t i = 0; i < report->count; i++) {
         rules_problem_print(&report->problems[i], name, line, sizeof(line));
         problem(context, line);

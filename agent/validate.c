@@ -12,7 +12,10 @@ int command_validate(int argc, char **argv)
         fprintf(help ? stdout : stderr,
                 "usage: sluice validate FILE\n\n"
                 "Checks a rule file ('-' is standard input) and prints each mistake in it as\n"
-                "FILE:LINE:COLUMN: WHAT, expected WHAT.\n\n"
+                "FILE:LINE:COLUMN: WHAT, expected WHAT. As in sluice serve, the "
+                "environment's\n" RULES_MODE_VARIABLE ", " RULES_NODES_VARIABLE
+                " and " RULES_INSTANCE_VARIABLE
+                "\nstand in place of the file's store.mode, store.nodes and store.instance_id.\n\n"
                 "exit status: 0 when the file is right, 1 when it isn't or can't be read,\n"
                 "2 for a wrong command line\n");
         return help ? EXIT_SUCCESS : EXIT_USAGE;
