@@ -128,7 +128,7 @@ static void end_lease(struct store_redis *redis, struct redis_cell *cell, bool a
 {
     uint64_t units = cell_end_lease(&cell->cell, now_of(redis), anyway);
     if (units)
-        give_back(redis, cell, &cell->cell.limit, units, cell->cell.lease_taken_at,
+        give_back(redis, cell, &cell->cell.lease_limit, units, cell->cell.lease_taken_at,
                   cell->lease_session);
     if (!cell->cell.leased && cell->in_leases) {
         cell->in_leases = false;
