@@ -1,5 +1,6 @@
-/* Any bytes as a rule file. What loads is matched against messages of every type of value, the
- * file's own words among them; what doesn't must say why, inside the file and in line order. */
+/* Any bytes as a rule file, alone and with an environment that is made of them. What loads is
+ * matched against messages of every type of value, the file's own words among them; what doesn't
+ * must say why, inside the file and in line order. */
 #include <stdlib.h>
 
 #include "rules/rules.h"
@@ -12,7 +13,7 @@ static void require(bool condition)
         abort();
 }
 
-static void check_report(const struct rules_report *report, struct slice text)
+static void check_report(const struct rules_report *report, struct slice text, size_t first)
 {
     size_t lines = 2; /* an error at the end may stand on the line behind the last */
     for (size_t i = 0; i < text.size; i++)
@@ -21,7 +22,8 @@ static void check_report(const struct rules_report *report, struct slice text)
         const struct rules_problem *problem = &report->problems[i];
         const struct rules_problem *before = &report->problems[i ? i - 1 : 0];
         char printed[1024];
-        require(problem->line >= 1 && problem->line <= lines && problem->column >= 1);
+        require(problem->line >= first && problem->line <= lines);
+        require((problem->column >= 1) == (problem->line >= 1));
         require(problem->line > before->line ||
                 (problem->line == before->line && problem->column >= before->column));
         require(memmem(problem->text.data, problem->text.size, ", expected ", 11));
@@ -66,7 +68,19 @@ static struct value value_for(size_t slot, unsigned round, struct slice text)
     return value;
 }
 
-static void check_hits(const struct rules_set *set, const struct rules_hit *hits, size_t count)
+/* A key of a store is to be read by people, and to hold one hash tag. */
+static void check_subject(const struct rules_rule *rule, const struct value *values)
+{
+    uint8_t buffer[RULES_SUBJECT_MAX];
+    struct writer w = writer_open(buffer, sizeof(buffer));
+    rules_subject_text(rule, values, &w);
+    require(!w.error && writer_size(&w) >= 1);
+    for (const uint8_t *p = buffer; p < w.position; p++)
+        require(*p > ' ' && *p < 0x7f && *p != '{' && *p != '}');
+}
+
+static void check_hits(const struct rules_set *set, const struct value *values,
+                       const struct rules_hit *hits, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const struct rules_rule *rule = hits[i].rule;
@@ -75,6 +89,8 @@ static void check_hits(const struct rules_set *set, const struct rules_hit *hits
         require((hits[i].kind == RULES_HIT_ALLOW) == (rule->action == RULES_ACTION_ALLOW));
         require(hits[i].kind != RULES_HIT_ALLOW || i + 1 == count);
         require(hits[i].kind == RULES_HIT_ALLOW || rule->limit_count >= 1);
+        if (hits[i].kind == RULES_HIT_LIMIT)
+            check_subject(rule, values);
     }
 }
 
@@ -87,7 +103,7 @@ static void match(const struct rules_set *set, struct slice text)
         for (size_t slot = 0; slot < set->slot_count; slot++)
             values[slot] = value_for(slot, round, text);
         for (int message = -1; message < 3; message++)
-            check_hits(set, hits, rules_match(set, message, values, hits));
+            check_hits(set, values, hits, rules_match(set, message, values, hits));
     }
     free(hits);
 }
@@ -105,24 +121,84 @@ static void check_set(const struct rules_set *set)
             require(rule->limits[k].rule == rule);
             require(limit_check(&rule->limits[k].limit) == NULL);
             require(rule->limits[k].policy.size > rule->limits[k].name.size);
+            require(rule->limits[k].store_name.size > rule->name.size);
+            require(rule->limits[k].store_name.size <= RULES_STORE_NAME_MAX);
         }
     }
     require(limits == set->limit_count);
     require(set->settings.listener_count >= 1);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* Empty, or a C string. */
+static void check_string(struct slice s, size_t most)
+{
+    require(s.size <= most && (s.size == 0 || strlen((const char *)s.data) == s.size));
+}
+
+static void check_store(const struct rules_store *store)
+{
+    size_t least = store->mode != RULES_STORE_MEMORY;
+    size_t most = store->mode == RULES_STORE_SINGLE ? 1 : least * RULES_MAX_NODES;
+    require(store->node_count >= least && store->node_count <= most);
+    for (size_t i = 0; i < store->node_count; i++) {
+        const struct rules_node *node = &store->nodes[i];
+        check_string(node->name, ENDPOINT_HOST_MAX + sizeof("[]:65535"));
+        check_string(node->host, ENDPOINT_HOST_MAX);
+        require(node->host.size >= 1 && (node->port || node->host.data[0] == '/'));
+        require(node->weight >= 1 && (node->weight == 1 || store->mode == RULES_STORE_KETAMA));
+        require(node->port || !store->tls || store->mode == RULES_STORE_MEMORY);
+    }
+    require((store->mode != RULES_STORE_SENTINEL) || store->master.size >= 1);
+    check_string(store->master, RULES_NAME_MAX);
+    check_string(store->prefix, RULES_PREFIX_MAX);
+    check_string(store->instance_id, RULES_INSTANCE_MAX);
+    require(!store->password_file.size || !store->password_env.size);
+    require(!store->user.size || store->password_file.size || store->password_env.size);
+    require(!store->tls_certificate.size == !store->tls_key.size);
+    require(store->deadline >= 1000 && store->breaker_pause >= 1000);
+    require(store->breaker_failures >= 1 && store->breaker_failures <= 32);
+    require(store->breaker_pause <= store->breaker_max_pause);
+    require(rules_store_equal(store, store));
+}
+
+static void load(struct slice text, const struct rules_overrides *overrides)
 {
     static struct rules_report report;
-    struct slice text = slice_of(data, size);
-    struct rules_set *set = rules_load(text, 1, &report);
+    struct rules_set *set =
+        overrides ? rules_load_with(text, 1, overrides, &report) : rules_load(text, 1, &report);
     require((set == NULL) == (report.count > 0));
-    check_report(&report, text);
+    check_report(&report, text, overrides ? 0 : 1);
     if (set) {
         check_set(set);
+        check_store(&set->settings.store);
         match(set, text);
     }
     rules_free(set);
     rules_report_free(&report);
+}
+
+/* The last line, where it is a comment, is a mode, nodes and an instance_id with ';' between. */
+static struct rules_overrides overrides_of(struct slice text)
+{
+    struct slice parts[3] = {{NULL, 0}};
+    size_t part = 0;
+    const uint8_t *comment = text.size ? memrchr(text.data, '#', text.size) : NULL;
+    struct slice rest = comment ? slice_from(text, (size_t)(comment - text.data) + 1) : parts[0];
+    for (size_t i = 0; i < rest.size && part < 3; i++) {
+        if (rest.data[i] == ';' || rest.data[i] == '\n')
+            part++;
+        else
+            parts[part] =
+                slice_of(parts[part].size ? parts[part].data : rest.data + i, parts[part].size + 1);
+    }
+    return (struct rules_overrides){parts[0], parts[1], parts[2]};
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct slice text = slice_of(data, size);
+    struct rules_overrides overrides = overrides_of(text);
+    load(text, NULL);
+    load(text, &overrides);
     return 0;
 }
