@@ -93,9 +93,9 @@ static size_t longest_zeros(const uint16_t *groups, size_t *first)
 static void write_group(uint16_t group, struct writer *w)
 {
     bool begun = false;
-    for (int shift = 12; shift >= 0; shift -= 4) {
-        unsigned digit = group >> shift & 15u;
-        begun = begun || digit || shift == 0;
+    for (unsigned left = 4; left > 0; left--) {
+        unsigned digit = (unsigned)group >> 4 * (left - 1) & 15;
+        begun = begun || digit || left == 1;
         if (begun)
             writer_uint8(w, (uint8_t)lower_hex[digit]);
     }
