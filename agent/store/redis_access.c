@@ -4,8 +4,12 @@
 #include <stdlib.h>
 
 #include "agent/store/redis_access.h"
+#include "agent/store/redis_reader.h"
 #include "agent/store/redis_tls.h"
 #include "agent/store/resp.h"
+
+/* Of a reply; CLUSTER SHARDS of the largest cluster needs 100,000. */
+#define ELEMENTS_MAX 1000000
 
 /* AUTH with a user and a password, in Redis's protocol. */
 #define GREETING_MAX (REDIS_USER_MAX + REDIS_PASSWORD_MAX + 64)
@@ -245,12 +249,15 @@ bool redis_access_secure(const struct redis_access *access, redisAsyncContext *r
 static redisContext *reach(const char *address, int port, struct timeval timeout,
                            char why[REDIS_WHY_MAX])
 {
+    /* Whoever blocks reads one reply at a time. */
+    static _Thread_local struct redis_reader_budget budget = {.most = ELEMENTS_MAX};
     redisContext *redis = port ? redisConnectWithTimeout(address, port, timeout)
                                : redisConnectUnixWithTimeout(address, timeout);
     if (!redis) {
         snprintf(why, REDIS_WHY_MAX, "out of memory");
         return NULL;
     }
+    redis_reader_bound(redis, &budget);
     if (redis->err || redisSetTimeout(redis, timeout) != REDIS_OK) {
         redis_access_explain(redis, why);
         redisFree(redis);

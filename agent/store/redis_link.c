@@ -4,11 +4,17 @@
 #include <hiredis/adapters/libev.h>
 
 #include "agent/store/redis_link.h"
+#include "agent/store/redis_reader.h"
 
 /* The rest between attempts while the breaker is closed, and by how much more it is jittered
  * (microseconds). */
 #define RECONNECT_REST   UINT64_C(20000)
 #define RECONNECT_JITTER UINT64_C(80000)
+
+/* Elements of a reply: ROLE's, which lists the replicas, has most. Bytes that have been received
+ * and are no reply yet: several times what all that may be under way is answered with at once. */
+#define ELEMENTS_MAX 4096
+#define UNREAD_MAX   ((size_t)64 << 20)
 
 /* How often a link looks at its time-outs (seconds). */
 #define TICK 0.02
@@ -19,6 +25,7 @@ struct redis_link {
     char *name;
     enum redis_link_phase phase;
     redisAsyncContext *redis; /* NULL when down */
+    struct redis_reader_budget budget;
     struct breaker breaker;
     uint64_t era; /* of the breaker, when it allowed what is under way */
     bool closing;
@@ -295,6 +302,7 @@ static void connect_now(struct redis_link *link)
     }
     link->redis = redis;
     redis->data = link;
+    redis_reader_bound(&redis->c, &link->budget);
     redisLibevAttach(link->options.loop, redis);
     redisAsyncSetConnectCallback(redis, on_connected);
     redisAsyncSetDisconnectCallback(redis, on_disconnected);
@@ -314,6 +322,8 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
             connect_now(link);
     } else if (link->asked_at && now - link->asked_at > link->options.patience) {
         drop(link, "no answer in time");
+    } else if (link->redis->c.reader->len > UNREAD_MAX) {
+        drop(link, "the answer is too long");
     } else if (link->phase == REDIS_LINK_UP && !link->asked_at &&
                now - link->read_at > REDIS_LINK_CLOCK_PERIOD) {
         ask_time(link);
@@ -328,6 +338,7 @@ struct redis_link *redis_link_open(const struct redis_link_options *options)
     if (!link)
         return NULL;
     link->options = *options;
+    link->budget.most = ELEMENTS_MAX;
     link->host = strdup(options->host);
     link->name = strdup(options->name);
     link->chance = *options->now ^ (uint64_t)(uintptr_t)link;
