@@ -247,7 +247,7 @@ END_TEST
 /* How many servers have a point of the continuum that ketama makes of them. */
 static size_t served(const uint32_t *weights, size_t count)
 {
-    static char names[RULES_MAX_NODES][16];
+    static char names[RULES_MAX_NODES][24];
     struct ketama_server servers[RULES_MAX_NODES];
     bool has_point[RULES_MAX_NODES] = {0};
     struct ketama *ketama;
