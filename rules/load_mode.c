@@ -214,6 +214,8 @@ void rules__finish_store(struct rules__loader *loader, bool intact)
     static const struct rules__field instance_field = {.name = RULES_INSTANCE_VARIABLE};
     struct rules__store_draft *draft = &loader->store;
     struct rules_store *store = &loader->set->settings.store;
+    if (loader->out_of_memory)
+        return; /* not all that was said may be known */
     if (!draft->store)
         draft->intact = intact;
     if (draft->mode_override)

@@ -126,6 +126,8 @@ static void read_address(struct rules__loader *loader, const char *name,
     if (!rules__scalar(loader, name, node, address_expected))
         return;
     struct slice text = rules__keep(loader, node->text);
+    if (!text.data)
+        return;
     draft->node.name = text;
     if (!parse_address(text, &draft->node, &complaint)) {
         if (complaint.what)

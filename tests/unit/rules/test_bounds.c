@@ -275,7 +275,13 @@ END_TEST
 
 static void with_everything(struct file *file, size_t count)
 {
-    add(file, "listen: [ \"unix:///run/sluice.sock\" ]\nadmin: h:1\nrules:\n");
+    add(file, "listen: [ \"unix:///run/sluice.sock\" ]\nadmin: h:1\n"
+              "store:\n  mode: ketama\n  auth: { user: u, password_env: P }\n"
+              "  tls: { ca: /etc/ssl/ca.pem }\n  instance_id: pod-1\n  nodes:\n");
+    for (size_t i = 0; i < RULES_MAX_NODES; i++)
+        add(file, "  - { address: \"a-rather-long-name-of-redis-%zu:%zu\", weight: %zu }\n", i,
+            6379 + i, 100 + i);
+    add(file, "rules:\n");
     for (size_t i = 0; i < count; i++)
         add(file,
             "- name: r%zu\n"
@@ -291,15 +297,19 @@ static void with_everything(struct file *file, size_t count)
 START_TEST(memory_that_runs_out_is_a_problem_like_others)
 {
     static struct rules_report report;
-    static const struct rules_overrides none = {0};
+    static const struct rules_overrides overrides[] = {
+        {.mode = {NULL, 0}},
+        {SLICE("cluster"), SLICE("redis-1 redis-2:7000,redis-3"), SLICE("pod-2")},
+    };
     struct random random = random_open("memory");
     size_t refused = 0;
-    for (int round = 0; round < 5; round++) {
+    for (size_t round = 0; round < 10; round++) {
         struct file file = {0};
         struct rules_set *set = NULL;
         with_everything(&file, 1 + (size_t)random_below(&random, 200));
         for (size_t memory = 1; !set; memory += 1 + (size_t)random_below(&random, 16384)) {
-            set = rules__load_within(slice_of(file.text, file.size), SEED, &none, &report, memory);
+            set = rules__load_within(slice_of(file.text, file.size), SEED, &overrides[round % 2],
+                                     &report, memory);
             if (!set) {
                 ck_assert_uint_eq(report.count, 1);
                 ck_assert(slice_has_prefix(report.problems[0].text, SLICE("out of memory, ")));

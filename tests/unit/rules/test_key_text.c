@@ -134,10 +134,10 @@ START_TEST(texts_of_texts)
                 "=%00%01%02%03%04%05%06%07%08%09%0A%0B%0C%0D%0E%0F");
     expect_text("a", bytes_value(VALUE_STRING, bytes + 0x20, 16),
                 "=%20%21%22%23%24%25&%27%28%29%2A+%2C-./");
-    expect_text("a", bytes_value(VALUE_STRING, bytes + '0', 17), "=0123456789%3A;%3C=%3E?@");
-    expect_text("a", bytes_value(VALUE_STRING, bytes + 'A', 32),
+    expect_text("a", bytes_value(VALUE_STRING, &bytes['0'], 17), "=0123456789%3A;%3C=%3E?@");
+    expect_text("a", bytes_value(VALUE_STRING, &bytes['A'], 32),
                 "=ABCDEFGHIJKLMNOPQRSTUVWXYZ%5B%5C%5D%5E_%60");
-    expect_text("a", bytes_value(VALUE_STRING, bytes + 'a', 31),
+    expect_text("a", bytes_value(VALUE_STRING, &bytes['a'], 31),
                 "=abcdefghijklmnopqrstuvwxyz%7B%7C%7D~%7F");
     expect_text("a", bytes_value(VALUE_STRING, bytes + 0xf8, 8), "=%F8%F9%FA%FB%FC%FD%FE%FF");
 }
