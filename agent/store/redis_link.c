@@ -274,7 +274,7 @@ static redisAsyncContext *begin(struct redis_link *link, char why[REDIS_WHY_MAX]
 {
     const struct redis_link_options *options = &link->options;
     redisAsyncContext *redis = NULL;
-    snprintf(why, REDIS_WHY_MAX, "out of memory");
+    snprintf(why, REDIS_WHY_MAX, "out of memory"); /* what isn't explained otherwise */
     if (!*link->host)
         snprintf(why, REDIS_WHY_MAX, "the name doesn't resolve");
     else if (options->port)
@@ -285,7 +285,8 @@ static redisAsyncContext *begin(struct redis_link *link, char why[REDIS_WHY_MAX]
         return NULL;
     if (redis->err)
         redis_access_explain(&redis->c, why);
-    else if (redis_access_secure(options->access, redis, link->name, why))
+    else if (redis_access_secure(options->access, redis, link->name, why) &&
+             redisLibevAttach(options->loop, redis) == REDIS_OK)
         return redis;
     redisAsyncFree(redis);
     return NULL;
@@ -303,7 +304,6 @@ static void connect_now(struct redis_link *link)
     link->redis = redis;
     redis->data = link;
     redis_reader_bound(&redis->c, &link->budget);
-    redisLibevAttach(link->options.loop, redis);
     redisAsyncSetConnectCallback(redis, on_connected);
     redisAsyncSetDisconnectCallback(redis, on_disconnected);
     greet(link);

@@ -61,10 +61,13 @@ bool redis__tls_explain(char why[REDIS_WHY_MAX])
 static int on_verify(int good, X509_STORE_CTX *store)
 {
     if (!good) {
-        const char *name = X509_VERIFY_PARAM_get0_host(X509_STORE_CTX_get0_param(store), 0);
-        ERR_raise_data(ERR_LIB_USER, 1, "the server's certificate is refused: %s%s%.*s%s",
-                       X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)),
-                       name ? " (expected " : "", SHOWN_MAX, name ? name : "", name ? ")" : "");
+        int error = X509_STORE_CTX_get_error(store);
+        const char *name = error == X509_V_ERR_HOSTNAME_MISMATCH
+                               ? X509_VERIFY_PARAM_get0_host(X509_STORE_CTX_get0_param(store), 0)
+                               : NULL;
+        ERR_raise_data(ERR_LIB_USER, 1, "the server's certificate is refused: %s%s%.*s",
+                       X509_verify_cert_error_string(error), name ? ", expected " : "", SHOWN_MAX,
+                       name ? name : "");
     }
     return good;
 }
@@ -175,10 +178,12 @@ bool redis__tls_start(const struct redis__tls *tls, redisContext *redis, const c
     }
     if (redisInitiateSSL(redis, ssl) == REDIS_OK)
         return true; /* now redis's */
-    /* Only a blocking connection fails for want of bytes: when its time-out has passed. */
-    if (!redis__tls_explain(why))
-        snprintf(why, REDIS_WHY_MAX, "TLS: %s",
-                 SSL_want(ssl) == SSL_NOTHING ? redis->errstr : "no answer in time");
+    if (!redis__tls_explain(why)) {
+        /* Only a blocking connection fails for want of bytes: when its time-out has passed. */
+        int error = SSL_get_error(ssl, -1);
+        bool late = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
+        snprintf(why, REDIS_WHY_MAX, "%s", late ? "no answer in time" : redis->errstr);
+    }
     SSL_free(ssl);
     return false;
 }
