@@ -26,19 +26,19 @@ static uint8_t buffer[REDIS_LIMIT_SCRIPT_ROOM + 4096];
 static inline uint64_t read_count(struct cursor *c, char mark)
 {
     uint64_t count = 0;
-    ck_assert_uint_eq(cursor_uint8(c), (uint8_t)mark);
+    UNIT_ASSERT(cursor_uint8(c) == (uint8_t)mark);
     for (uint8_t byte = cursor_uint8(c); byte != '\r'; byte = cursor_uint8(c)) {
-        ck_assert(byte >= '0' && byte <= '9');
+        UNIT_ASSERT(byte >= '0' && byte <= '9');
         count = count * 10 + (uint64_t)(byte - '0');
     }
-    ck_assert_uint_eq(cursor_uint8(c), '\n');
+    UNIT_ASSERT(cursor_uint8(c) == '\n');
     return count;
 }
 
 static inline struct slice read_argument(struct cursor *c)
 {
     struct slice argument = cursor_bytes(c, read_count(c, '$'));
-    ck_assert(slice_equal(cursor_bytes(c, 2), SLICE("\r\n")));
+    UNIT_ASSERT(slice_equal(cursor_bytes(c, 2), SLICE("\r\n")));
     return argument;
 }
 
