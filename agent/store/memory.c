@@ -275,12 +275,13 @@ void store_memory_raise(struct store *store, const struct store_take *take, uint
     pthread_mutex_lock(&stripe->lock);
     struct memory_cell *reusable;
     struct memory_cell *cell = find(memory, stripe, take->key, &reusable, now);
-    uint64_t free_units = capacity;
-    if (cell) {
+    uint64_t in_use = 0;
+    /* A log that is too short for the limit can't be read by it. */
+    if (cell &&
+        (take->limit->algorithm != LIMIT_SLIDING_LOG || prepare_log(memory, cell, take->limit))) {
         struct limit_result seen = limit_peek(take->limit, &cell->state, now, 1);
-        free_units = seen.granted + seen.remaining;
+        in_use = capacity - seen.granted - seen.remaining;
     }
-    uint64_t in_use = capacity > free_units ? capacity - free_units : 0;
     if (used > in_use) {
         charge.wanted = used - in_use;
         take_locked(memory, stripe, &charge, now);

@@ -343,6 +343,113 @@ START_TEST(a_log_goes_on_when_its_limit_is_changed)
 }
 END_TEST
 
+/* ---- raising ------------------------------------------------------------------------------- */
+
+static const struct limit ten_of_each_kind[] = {
+    {LIMIT_FIXED_WINDOW, 10, 60 * SECOND, 0},
+    {LIMIT_SLIDING_WINDOW, 10, 60 * SECOND, 0},
+    {LIMIT_TOKEN_BUCKET, 10, 60 * SECOND, 10},
+    {LIMIT_SLIDING_LOG, 10, 60 * SECOND, 0},
+};
+
+#define KINDS (sizeof(ten_of_each_kind) / sizeof(ten_of_each_kind[0]))
+
+static void raise_to(struct store *store, uint64_t key, const struct limit *limit, uint64_t used,
+                     uint64_t now)
+{
+    struct store_take take = {.key = key_of(key), .limit = limit};
+    store_memory_raise(store, &take, used, now);
+}
+
+/* What is left after one more take. */
+static uint64_t left_after_one(struct store *store, uint64_t key, const struct limit *limit,
+                               uint64_t now)
+{
+    struct store_take taken;
+    ck_assert_int_eq(take(store, key, limit, now, &taken), STORE_ANSWERED);
+    ck_assert_uint_eq(taken.result.granted, 1);
+    return taken.result.remaining;
+}
+
+START_TEST(what_is_known_from_elsewhere_is_charged_once)
+{
+    for (size_t i = 0; i < KINDS; i++) {
+        const struct limit *limit = &ten_of_each_kind[i];
+        struct store *store = store_memory_create(10, 1 << 20);
+        raise_to(store, 1, limit, 4, START);
+        raise_to(store, 1, limit, 4, START);
+        raise_to(store, 1, limit, 3, START);
+        ck_assert_uint_eq(left_after_one(store, 1, limit, START), 5);
+        raise_to(store, 1, limit, 4, START); /* 5 are in use already */
+        ck_assert_uint_eq(left_after_one(store, 1, limit, START), 4);
+        raise_to(store, 1, limit, 8, START);
+        ck_assert_uint_eq(left_after_one(store, 1, limit, START), 1);
+        store_free(store);
+    }
+}
+END_TEST
+
+START_TEST(no_more_is_charged_than_there_can_be)
+{
+    struct limit none = {LIMIT_FIXED_WINDOW, 0, 60 * SECOND, 0};
+    for (size_t i = 0; i < KINDS; i++) {
+        const struct limit *limit = &ten_of_each_kind[i];
+        struct store *store = store_memory_create(10, 1 << 20);
+        raise_to(store, 1, limit, 0, START);
+        raise_to(store, 1, &none, 5, START);
+        ck_assert_uint_eq(statistics_of(store).keys, 0);
+        raise_to(store, 1, limit, UINT64_MAX, START);
+        ck_assert_uint_eq(statistics_of(store).keys, 1);
+        ck_assert_uint_eq(grant(store, 1, limit, START), 0);
+        /* All is free when it would be, had it been taken: not later. */
+        ck_assert_uint_eq(left_after_one(store, 1, limit, START + 120 * SECOND), 9);
+        store_free(store);
+    }
+}
+END_TEST
+
+START_TEST(what_was_raised_comes_free_in_time)
+{
+    const struct limit *bucket = &ten_of_each_kind[2];
+    struct store *store = store_memory_create(10, 0);
+    raise_to(store, 1, bucket, 10, START);
+    raise_to(store, 1, bucket, 7, START + 18 * SECOND); /* 3 have come free */
+    ck_assert_uint_eq(left_after_one(store, 1, bucket, START + 18 * SECOND), 2);
+    store_free(store);
+}
+END_TEST
+
+START_TEST(a_log_is_raised_under_a_limit_that_was_changed)
+{
+    struct limit small = {LIMIT_SLIDING_LOG, 3, 10 * SECOND, 0};
+    const struct limit *large = &ten_of_each_kind[3];
+    struct store *store = store_memory_create(10, 1 << 20);
+    ck_assert_uint_eq(grant(store, 1, &small, START), 1);
+    raise_to(store, 1, large, 6, START);
+    ck_assert_uint_eq(left_after_one(store, 1, large, START), 3);
+    store_free(store);
+}
+END_TEST
+
+/* Neither in the table nor, of a log, in memory. Whoever then takes is told so. */
+START_TEST(a_key_that_has_no_room_is_not_raised)
+{
+    struct store *store = store_memory_create(1, 1);
+    struct store_take taken;
+    ck_assert_uint_eq(grant(store, 1, &per_minute, START), 1);
+    raise_to(store, 2, &per_minute, 5, START);
+    ck_assert_uint_eq(statistics_of(store).keys, 1);
+    ck_assert_int_eq(take(store, 2, &per_minute, START, &taken), STORE_FULL);
+    store_free(store);
+
+    store = store_memory_create(10, 1);
+    raise_to(store, 1, &ten_of_each_kind[3], 5, START);
+    ck_assert_uint_eq(statistics_of(store).log_bytes, 0);
+    ck_assert_int_eq(take(store, 1, &ten_of_each_kind[3], START, &taken), STORE_FULL);
+    store_free(store);
+}
+END_TEST
+
 UNIT_MAIN("memory", threads_share_one_limit_exactly, what_is_given_back_can_be_taken_again,
           a_limit_of_zero_keeps_no_key, a_full_store_says_so, a_full_store_of_many_stripes_says_so,
           upkeep_takes_out_what_has_expired_and_nothing_else,
@@ -351,4 +458,6 @@ UNIT_MAIN("memory", threads_share_one_limit_exactly, what_is_given_back_can_be_t
           a_run_of_cells_goes_on_at_the_table_s_start, a_full_stripe_says_so,
           logs_are_bounded_in_bytes,
           a_key_that_takes_the_place_of_an_expired_one_takes_its_log_along,
-          a_log_goes_on_when_its_limit_is_changed)
+          a_log_goes_on_when_its_limit_is_changed, what_is_known_from_elsewhere_is_charged_once,
+          no_more_is_charged_than_there_can_be, a_log_is_raised_under_a_limit_that_was_changed,
+          a_key_that_has_no_room_is_not_raised, what_was_raised_comes_free_in_time)
