@@ -24,9 +24,6 @@
  * connection would otherwise wake the loop without end. */
 #define ACCEPT_REST 0.1
 
-/* Decisions of one worker that may wait for the store at once. */
-#define MAX_PENDING 65536
-
 struct listener {
     ev_io watcher;
     const struct rules_listener *settings;
@@ -353,7 +350,7 @@ static bool start_workers(struct server *server)
             .settings = control->sharing.settings,
             .max_keys = settings->store.max_keys / count + 1,
             .rules = server->rules,
-            .max_pending = MAX_PENDING,
+            .max_pending = CONTROL_MAX_PENDING,
             .max_frame_size = settings->max_frame_size,
             .drained = worker_is_drained,
             .context = server,

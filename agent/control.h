@@ -10,6 +10,9 @@
 
 #define CONTROL_MAX_WORKERS 256
 
+/* Decisions of one worker that may wait for the store at once. */
+#define CONTROL_MAX_PENDING 65536
+
 /* Written by the control thread, read by any. */
 struct control_counters {
     struct counter accepted;

@@ -51,6 +51,10 @@ static void write_decisions(const struct control *control, FILE *stream)
             DECISIONS(control, store_late));
     metrics__single(stream, "sluice_fallback_units_total", "counter",
                     "Units let through by on_store_error.", DECISIONS(control, fallback_units));
+    metrics__single(stream, "sluice_pending", "gauge", "Requests that wait for the store now.",
+                    DECISIONS(control, pending));
+    metrics__single(stream, "sluice_pending_max", "gauge", "Requests that may wait for the store.",
+                    (uint64_t)CONTROL_MAX_PENDING * control->worker_count);
     metrics__single(
         stream, "sluice_pending_full_total", "counter",
         "Requests answered by on_store_error since too many were waiting for the store.",

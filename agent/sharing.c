@@ -42,8 +42,9 @@ bool sharing_start(struct sharing *sharing, const struct rules_store *settings,
         return false;
     }
     sharing->settings = settings;
-    log_event(LOG_INFO, "counters are shared", LOG_STRING("instance_id", id),
-              LOG_INT("nodes", settings->node_count));
+    log_event(LOG_INFO, "counters are shared",
+              LOG_STRING("mode", rules_store_mode_name(settings->mode)),
+              LOG_STRING("instance_id", id), LOG_INT("nodes", settings->node_count));
     return true;
 }
 

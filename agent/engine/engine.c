@@ -343,6 +343,12 @@ static void conclude(struct engine *engine, struct engine_decision *decision)
     }
 }
 
+static void set_pending(struct engine *engine, size_t pending)
+{
+    engine->pending = pending;
+    counter_set(&engine->counters.pending, pending);
+}
+
 static void take_answered(struct store_take *store_take, enum store_status status)
 {
     struct engine_take *take = (struct engine_take *)store_take;
@@ -354,7 +360,7 @@ static void take_answered(struct store_take *store_take, enum store_status statu
         return;
     conclude(engine, decision);
     decision->client->answered(decision->client, decision);
-    engine->pending--;
+    set_pending(engine, engine->pending - 1);
     ruleset_release(decision->rules);
     decision_put(decision);
 }
@@ -431,7 +437,7 @@ enum engine_outcome engine_notify(struct engine *engine, struct engine_client *c
     }
     if (!take_all(engine, decision)) {
         decision->rules = ruleset_hold(engine->rules);
-        engine->pending++;
+        set_pending(engine, engine->pending + 1);
         return ENGINE_PENDING;
     }
     conclude(engine, decision);

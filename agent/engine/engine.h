@@ -47,6 +47,7 @@ struct engine_counters {
     struct counter store_unavailable; /* takes that the store couldn't answer */
     struct counter store_late;        /* takes that it didn't answer in time */
     struct counter fallback_units;    /* units let through by on_store_error */
+    struct counter pending;           /* decisions that wait for the store now */
     struct counter pending_full;      /* decisions not begun since too many were pending */
 };
 

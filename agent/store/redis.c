@@ -4,7 +4,7 @@
 
 /* Leases that are over are given back, and keys that no longer count are forgotten, this often
  * (seconds). */
-#define UPKEEP_PERIOD 0.01
+#define UPKEEP_PERIOD 0.02
 
 struct store_redis {
     struct store store; /* first */

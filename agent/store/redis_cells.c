@@ -6,7 +6,7 @@
 #define EVICTION_TRIES 32
 
 /* The whole table is swept in about so many sweeps. */
-#define SWEEP_PARTS 128
+#define SWEEP_PARTS 512
 
 /* What Redis told holds for this much longer, in case that its clock is behind. */
 #define GRACE REDIS_LIMIT_SLACK
