@@ -1,6 +1,7 @@
 """A network of a server's own, in which packets can be dropped without a word: a network namespace
 that a pair of virtual interfaces joins to ours. Needs root, iproute2 and nftables."""
 
+import contextlib
 import os
 import random
 import subprocess
@@ -64,6 +65,14 @@ class Namespace:
 
     def restore(self):
         run(*self.prefix, "nft", "delete", "table", "ip", "sluice")
+
+    @contextlib.contextmanager
+    def dropping(self):
+        self.drop()
+        try:
+            yield
+        finally:
+            self.restore()
 
 
 def run(*command, text=""):

@@ -1,6 +1,7 @@
 """What answers as Redis does, but what a test tells it to: for replies that no real server can be
 brought to give. It stands in front of a real server, and may change only some of its replies."""
 
+import contextlib
 import io
 import queue
 import socket
@@ -79,6 +80,15 @@ class Scripted:
             except OSError:
                 pass
         near.close()
+
+    @contextlib.contextmanager
+    def answering(self, answer):
+        """Meanwhile, answer says what is answered."""
+        before, self.answer = self.answer, answer
+        try:
+            yield
+        finally:
+            self.answer = before
 
     def hold(self):
         """From here on replies wait, though what they answer is done."""
