@@ -195,6 +195,7 @@ static void load_rule(struct rules__loader *loader, struct rules_rule *rule,
     rule->message = -1;
     rule->on_store_error = loader->on_store_error;
     rule->consistency = loader->consistency;
+    rule->enforce_parts = RULES_ENFORCE_ALL;
     bool intact = rules__walk(loader, &rule_schema, node, &draft);
     if (rule->message < 0 && loader->default_message.size)
         rule->message = rules__message_of(loader, node, loader->default_message);

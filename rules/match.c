@@ -53,7 +53,14 @@ static bool consider(const struct rules_set *set, uint32_t index, const struct v
     struct rules_hit *hit = &hits[*count];
     if (!holds(rule, values))
         return false;
-    *hit = (struct rules_hit){.rule = rule, .kind = RULES_HIT_ALLOW};
+    *hit = (struct rules_hit){
+        .rule = rule,
+        .kind = RULES_HIT_ALLOW,
+        .limits = rule->limits,
+        .limit_count = rule->limit_count,
+        .cost = 1,
+        .enforced = true,
+    };
     if (rule->action == RULES_ACTION_LIMIT)
         hit->kind = rules__subject(rule, set->seed, values, &hit->subject) ? RULES_HIT_LIMIT
                                                                            : RULES_HIT_NO_KEY;

@@ -41,6 +41,13 @@ enum rules_store_mode {
     RULES_STORE_MODES,
 };
 
+/* What a rule does where its limits refuse. */
+enum rules_mode {
+    RULES_ENFORCE, /* the request is refused */
+    RULES_SHADOW,  /* it is counted and reported, and passes */
+    RULES_DELAY, /* it is to wait for its units, rules_rule.max_delay at most; else it is refused */
+};
+
 /* How a rule's units are taken from a store that agents share. */
 enum rules_consistency {
     RULES_EXACT,  /* each request is charged before it is answered */
@@ -162,9 +169,15 @@ struct rules_limit {
     /* The same as text, for a store that others read: "login:sliding-window-15m". At most
      * RULES_STORE_NAME_MAX bytes; letters, digits, '.', '_', '-' and that one ':'. */
     struct slice store_name;
+    /* Mode delay only, whose limits are token buckets: limit.burst is the burst and what max_delay
+     * refills, rounded down, so that what is granted may pass within max_delay; and this is the
+     * burst alone, which may pass at once. */
+    uint64_t burst_at_once;
 };
 
 #define RULES_STORE_NAME_MAX 96
+
+#define RULES_ENFORCE_ALL 10000
 
 struct rules_rule {
     struct slice name;
@@ -176,6 +189,19 @@ struct rules_rule {
     /* Whether a request that one limit denies is charged on the others that would have granted it.
      * Default: it isn't. */
     bool charge_denied;
+    enum rules_mode mode;
+    uint64_t max_delay; /* microseconds; mode delay only */
+    /* Of RULES_ENFORCE_ALL: the part of the subjects for which the mode is kept; default all. For
+     * the others the rule is as in mode shadow. */
+    uint32_t enforce_parts;
+    /* It is checked where its message and match say, and charged at another message: by the hits of
+     * kind RULES_HIT_CHARGE. */
+    bool charged_later;
+    /* A subject refused so often (a sliding window's units and window) is to stay refused for so
+     * long (the window of a sliding log of 1 unit); both NULL: there is no penalty. */
+    const struct rules_limit *penalty_count;
+    const struct rules_limit *penalty_mark;
+    /* What it says itself, without its tiers and overrides: a hit has those that apply. */
     const struct rules_limit *limits;
     size_t limit_count;
 
@@ -277,12 +303,22 @@ enum rules_hit_kind {
     RULES_HIT_ALLOW,  /* action: allow; always the last hit */
     RULES_HIT_NO_KEY, /* it matched, but a key argument is absent: it doesn't apply; to be counted
                        */
+    RULES_HIT_CHARGE, /* the message at which a rule with charged_later is charged: nothing is
+                       * refused */
 };
 
 struct rules_hit {
     const struct rules_rule *rule;
     enum rules_hit_kind kind;
     struct hash128 subject; /* of the key arguments' values */
+    /* LIMIT and CHARGE only: what applies to this message, which is the rule's limits, or those of
+     * a tier or an override. Lives as long as the set. None: it is allowed without limit. */
+    const struct rules_limit *limits;
+    size_t limit_count;
+    uint64_t cost; /* 1..LIMIT_UNITS_MAX: the units of each limit */
+    /* False: mode shadow, or not of the part that is enforced. It is counted and reported and never
+     * refused. */
+    bool enforced;
 };
 
 /* Which rules apply to a message, in file order. values has slot_count entries, VALUE_NULL where an

@@ -220,17 +220,16 @@ static bool add_text(struct engine *engine, const struct rules_hit *hit)
 static bool add_limits(struct engine *engine, struct engine_decision *decision,
                        const struct rules_hit *hit)
 {
-    const struct rules_rule *rule = hit->rule;
     size_t text_at = engine->text_size;
-    if (!decision_grow(decision, decision->count + rule->limit_count) || !add_text(engine, hit))
+    if (!decision_grow(decision, decision->count + hit->limit_count) || !add_text(engine, hit))
         return false;
-    for (size_t i = 0; i < rule->limit_count; i++) {
-        const struct rules_limit *limit = &rule->limits[i];
+    for (size_t i = 0; i < hit->limit_count; i++) {
+        const struct rules_limit *limit = &hit->limits[i];
         decision->takes[decision->count++] = (struct engine_take){
             .take = {.key = rules_key(limit, hit->subject),
                      .limit = &limit->limit,
-                     .wanted = 1,
-                     .leased = rule->consistency == RULES_LEASED,
+                     .wanted = hit->cost,
+                     .leased = hit->rule->consistency == RULES_LEASED,
                      .subject = {NULL, engine->text_size - text_at},
                      .name = limit->store_name},
             .limit = limit,
