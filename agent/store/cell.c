@@ -55,12 +55,18 @@ bool cell_refuses(const struct cell *cell, struct store_take *take, uint64_t now
     return true;
 }
 
+/* Units that a take is charged. */
+static uint64_t charge_of(const struct store_take *take)
+{
+    return take->probe ? 0 : take->wanted;
+}
+
 static bool spend_lease(struct cell *cell, struct store_take *take, uint64_t now)
 {
     if (!take->leased || cell->leased < take->wanted || cell->lease_ends <= now ||
         !same_limit(&cell->lease_limit, take->limit))
         return false;
-    cell->leased -= take->wanted;
+    cell->leased -= charge_of(take);
     take->result = (struct limit_result){
         .granted = take->wanted,
         .remaining = cell->leased + (cell_is_under(cell, take->limit) ? cell->remaining : 0),
@@ -75,7 +81,7 @@ bool cell_answer(struct cell *cell, struct store_take *take, uint64_t now)
 {
     if (cell_refuses(cell, take, now))
         return true;
-    cell->demand += take->wanted;
+    cell->demand += charge_of(take);
     return spend_lease(cell, take, now);
 }
 
@@ -144,7 +150,8 @@ bool cell_begin(struct cell *cell, uint64_t now, unsigned agents)
         TAILQ_REMOVE(&cell->waiting, take, pending.of_key);
         TAILQ_INSERT_TAIL(&cell->sent, take, pending.of_key);
         take->pending.sent = true;
-        cell->batch.units += take->wanted;
+        cell->batch.units += charge_of(take);
+        cell->batch.asks = cell->batch.asks || take->probe;
         take = TAILQ_FIRST(&cell->waiting);
     }
     if (cell->batch.leased)
@@ -159,7 +166,7 @@ void cell_expire(struct cell *cell, struct store_take *take)
 {
     if (take->pending.sent) {
         TAILQ_REMOVE(&cell->sent, take, pending.of_key);
-        cell->batch.late += take->wanted;
+        cell->batch.late += charge_of(take);
         take->ticket = cell->batch.serial;
     } else {
         TAILQ_REMOVE(&cell->waiting, take, pending.of_key);
@@ -170,7 +177,7 @@ void cell_expire(struct cell *cell, struct store_take *take)
 void cell_withdraw(struct cell *cell, const struct store_take *take)
 {
     if (take->ticket && take->ticket == cell->batch.serial)
-        cell->batch.late -= least(cell->batch.late, take->wanted);
+        cell->batch.late -= least(cell->batch.late, charge_of(take));
 }
 
 /* ---- the answer ---------------------------------------------------------------------------- */
@@ -207,8 +214,11 @@ static void refuse(struct store_take *take, const struct redis_limit_outcome *ou
 {
     const struct limit_result *told = &outcome->result;
     uint64_t retry_after = outcome->next_after;
+    /* More than the next unit: when all of the batch could have been had, or the key is new. */
     if (take->wanted > 1)
-        retry_after = least(told->retry_after, told->reset_after);
+        retry_after = told->retry_after > retry_after && told->retry_after < told->reset_after
+                          ? told->retry_after
+                          : told->reset_after;
     take->result =
         (struct limit_result){.retry_after = retry_after, .reset_after = told->reset_after};
 }
@@ -223,11 +233,12 @@ static uint64_t hand_out(struct store_takes *takes, uint64_t left,
     {
         take->source = STORE_SOURCE_REDIS;
         take->taken_at = outcome->taken_at;
-        if (take->wanted > left) {
+        uint64_t available = take->probe ? left + outcome->result.remaining : left;
+        if (take->wanted > available) {
             refuse(take, outcome);
             continue;
         }
-        left -= take->wanted;
+        left -= charge_of(take);
         take->result = (struct limit_result){
             .granted = take->wanted,
             .remaining = outcome->result.remaining + left,
@@ -270,7 +281,8 @@ uint64_t cell_settle(struct cell *cell, const struct redis_limit_outcome *outcom
     uint64_t left = granted - least(granted, batch.late);
     left = hand_out(&cell->sent, left, outcome);
     left -= keep_lease(cell, &batch, left, outcome->taken_at, now);
-    if (granted < batch.units && cell->remaining == 0 && left == 0 && !cell->leased)
+    bool refused = granted < batch.units || batch.asks;
+    if (refused && cell->remaining == 0 && left == 0 && !cell->leased)
         remember_denial(cell, &batch, outcome->next_after);
     cell->remaining += left;
     TAILQ_CONCAT(answered, &cell->sent, pending.of_key);

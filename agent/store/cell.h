@@ -33,7 +33,8 @@
 struct cell_batch {
     uint64_t serial; /* 0: none is */
     struct limit limit;
-    uint64_t units; /* to be taken in all */
+    uint64_t units; /* to be taken in all; 0 where all of its takes only ask */
+    bool asks;      /* there are such */
     uint64_t ahead; /* of these, for a lease */
     uint64_t late;  /* of these, of takes that were answered elsewhere and stay charged */
     bool leased;    /* other agents may hold leases of the key */

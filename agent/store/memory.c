@@ -243,6 +243,29 @@ static enum store_status take_locked(struct memory_store *memory, struct memory_
     return STORE_ANSWERED;
 }
 
+/* What a key that isn't there would grant is what an empty state does. */
+static enum store_status probe_locked(struct memory_store *memory, struct memory_stripe *stripe,
+                                      struct store_take *take, uint64_t now)
+{
+    struct memory_cell *reusable;
+    struct memory_cell *cell = find(memory, stripe, take->key, &reusable, now);
+    struct limit_log empty = {.capacity = (uint32_t)take->limit->units};
+    struct limit_state state = {0};
+    if (cell)
+        state = cell->state;
+    if (take->limit->algorithm == LIMIT_SLIDING_LOG) {
+        bool used = cell && cell->state.log;
+        if (used && !prepare_log(memory, cell, take->limit))
+            return STORE_FULL;
+        state.log = used ? cell->state.log : &empty;
+    }
+    take->result = limit_peek(take->limit, &state, now, take->wanted);
+    take->result.remaining += take->result.granted;
+    if (take->result.granted < take->wanted)
+        take->result.granted = 0;
+    return STORE_ANSWERED;
+}
+
 static enum store_status memory_take(struct store *store, struct store_take *take, uint64_t now)
 {
     struct memory_store *memory = memory_of(store);
@@ -256,7 +279,8 @@ static enum store_status memory_take(struct store *store, struct store_take *tak
     }
     struct memory_stripe *stripe = stripe_of(memory, take->key);
     pthread_mutex_lock(&stripe->lock);
-    enum store_status status = take_locked(memory, stripe, take, now);
+    enum store_status status = take->probe ? probe_locked(memory, stripe, take, now)
+                                           : take_locked(memory, stripe, take, now);
     if (status == STORE_FULL)
         counter_add(&stripe->full_total, 1);
     pthread_mutex_unlock(&stripe->lock);

@@ -42,6 +42,10 @@ static inline void redis_limit__append(struct redis_limit_commands *commands,
         commands->command[commands->count++] = slice_from(writer_slice(w), begin);
 }
 
+/* limit_take, or what is said where nothing is wanted. */
+struct limit_result redis_limit__take(const struct limit *limit, struct limit_state *state,
+                                      uint64_t now, uint64_t units);
+
 static inline uint64_t redis_limit__min(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;

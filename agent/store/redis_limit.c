@@ -12,6 +12,17 @@ static const struct redis_limit__form *form_of(const struct redis_limit_request 
     return forms[request->limit->algorithm];
 }
 
+struct limit_result redis_limit__take(const struct limit *limit, struct limit_state *state,
+                                      uint64_t now, uint64_t units)
+{
+    if (units)
+        return limit_take(limit, state, now, units);
+    struct limit_result result = limit_peek(limit, state, now, 1);
+    result.remaining += result.granted;
+    result.granted = 0;
+    return result;
+}
+
 struct redis_limit_commands redis_limit_write_take(struct writer *w,
                                                    const struct redis_limit_request *request)
 {
@@ -28,7 +39,7 @@ enum redis_limit_status redis_limit_read_take(const struct redis_limit_request *
     if (request->limit->units == 0) {
         /* Refused whatever the state, so Redis has none. */
         struct limit_state none = {0};
-        outcome->result = limit_take(request->limit, &none, request->now, request->units);
+        outcome->result = redis_limit__take(request->limit, &none, request->now, request->units);
         outcome->next_after = limit_peek(request->limit, &none, request->now, 1).retry_after;
         return REDIS_LIMIT_ANSWERED;
     }

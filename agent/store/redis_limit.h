@@ -48,7 +48,7 @@
 struct redis_limit_request {
     const struct limit *limit; /* has passed limit_check; a give's is that of its take */
     struct slice key;
-    uint64_t units; /* wanted, at least 1; or given back */
+    uint64_t units; /* wanted; 0 only asks, and leaves all as it is; or given back */
 
     /* The windows: the server's time, microseconds since the epoch, below 2^62. */
     uint64_t now;
@@ -104,7 +104,9 @@ struct redis_limit_repair {
 };
 
 struct redis_limit_outcome {
-    struct limit_result result; /* when ANSWERED */
+    /* When ANSWERED. Where nothing was wanted: what remains, and the rest as of a take of one unit.
+     */
+    struct limit_result result;
     uint64_t
         next_after;    /* microseconds until one more unit could be had; 0 when something remains */
     uint64_t taken_at; /* what a give of it needs; known whenever surplus is not 0 */

@@ -149,7 +149,8 @@ static enum redis_limit_status read_bucket(const struct redis_limit_request *req
         return status;
     struct limit_state state = {
         .bucket = {.arrival = said[ARRIVAL], .fraction = said[FRACTION], .latest = said[LATEST]}};
-    struct limit_result result = limit_take(request->limit, &state, said[NOW], request->units);
+    struct limit_result result =
+        redis_limit__take(request->limit, &state, said[NOW], request->units);
     return answer(outcome, said[NOW], said[GRANTED], result,
                   limit_peek(request->limit, &state, said[NOW], 1).retry_after);
 }
@@ -192,13 +193,15 @@ static enum redis_limit_status read_log(const struct redis_limit_request *reques
         result.retry_after = LIMIT_NEVER;
     else if (result.granted < request->units)
         result.retry_after = until_gone(limit, said[LEAVING], time);
-    if (result.granted)
+    uint64_t next_after = result.remaining ? 0 : until_gone(limit, said[NEXT], time);
+    if (request->units == 0)
+        result.retry_after = next_after;
+    if (result.granted || (request->units == 0 && result.remaining))
         result.reset_after = limit->window;
     else if (said[LIVE])
         result.reset_after = until_gone(limit, said[NEWEST], time);
-    uint64_t next_after = result.remaining ? 0 : until_gone(limit, said[NEXT], time);
-    bool complete = result.granted ? result.granted == request->units || result.retry_after
-                                   : result.retry_after && result.reset_after;
+    bool complete = result.granted == request->units || result.retry_after;
+    complete = complete && (result.granted || result.remaining || result.reset_after);
     if (!complete || (!result.remaining && !next_after))
         return REDIS_LIMIT_FAILED;
     return answer(outcome, said[NOW], said[GRANTED], result, next_after);

@@ -196,7 +196,7 @@ static enum redis_limit_status read_take(const struct redis_limit_request *reque
         return REDIS_LIMIT_FAILED;
 
     struct limit_state state = state_of(request, before, outcome->previous);
-    outcome->result = limit_take(request->limit, &state, request->now, request->units);
+    outcome->result = redis_limit__take(request->limit, &state, request->now, request->units);
     outcome->next_after = limit_peek(request->limit, &state, request->now, 1).retry_after;
     outcome->surplus = drawn - outcome->result.granted;
     return REDIS_LIMIT_ANSWERED;

@@ -72,6 +72,8 @@ static uint64_t some_time(const struct trace *trace)
 
 static void take(struct trace *trace, uint64_t now, uint64_t wanted)
 {
+    if (random_below(trace->random, 8) == 0)
+        twin_take(&trace->twin, now, 0); /* only asks */
     trace->last = twin_take(&trace->twin, now, wanted);
     if (!trace->last.granted)
         return;

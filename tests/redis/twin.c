@@ -62,9 +62,28 @@ static struct limit_result take_from_window(struct twin *twin, uint64_t now, uin
     return result;
 }
 
+/* Nothing wanted: what a unit would be told, but that it isn't taken. */
+static struct limit_result expected_probe(struct twin *twin, uint64_t now, uint64_t *next_after)
+{
+    struct limit_state before = twin->state;
+    struct limit_result result = {0};
+    if (twin_is_window(twin)) {
+        result = take_from_window(twin, now, 1, next_after);
+        twin->state = before;
+    } else {
+        result = limit_peek(&twin->limit, &twin->state, now, 1);
+    }
+    result.remaining += result.granted;
+    result.granted = 0;
+    *next_after = result.retry_after;
+    return result;
+}
+
 static struct limit_result expected_take(struct twin *twin, uint64_t now, uint64_t wanted,
                                          uint64_t *next_after)
 {
+    if (wanted == 0)
+        return expected_probe(twin, now, next_after);
     if (twin_is_window(twin))
         return take_from_window(twin, now, wanted, next_after);
     struct limit_result result = limit_take(&twin->limit, &twin->state, now, wanted);
