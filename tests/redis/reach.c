@@ -6,7 +6,8 @@
  * each in a thread of its own, as LINKS says. NAME is HOST:PORT, who the server should be. The
  * settings are timeout (milliseconds, default 10000), user, password_file, password_env, and with
  * tls=yes: ca, certificate, key, server_name. Prints "up" and ends with 0 when the server has
- * answered a PING, or prints why it was not reached. */
+ * answered a PING (of a link: each of PINGS that were sent at once, with what it was sent), or
+ * prints why it was not reached. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,8 +15,13 @@
 #include <time.h>
 
 #include "agent/store/redis_link.h"
+#include "agent/store/resp.h"
 
 #define LINKS 4
+
+/* So many, and up to so many bytes in each, that no buffer on the way takes them all. */
+#define PINGS    1000
+#define PING_MAX 8192
 
 struct server {
     const char *address;
@@ -54,7 +60,7 @@ struct worker {
     ev_check clock;
     uint64_t now;
     struct redis_link *link;
-    bool good;
+    size_t answered;
 };
 
 static uint64_t read_clock(void)
@@ -64,13 +70,38 @@ static uint64_t read_clock(void)
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
+/* What the ping of a number says. */
+static struct slice payload(size_t number, char text[PING_MAX])
+{
+    size_t size = 1 + number * 7919 % PING_MAX;
+    memset(text, 'a' + (int)(number % 26), size);
+    return slice_of(text, size);
+}
+
 static void on_pong(redisAsyncContext *redis, void *data, void *context)
 {
     const redisReply *reply = data;
     struct worker *worker = context;
+    char text[PING_MAX];
     (void)redis;
-    worker->good = reply && reply->type != REDIS_REPLY_ERROR;
-    ev_break(worker->loop, EVBREAK_ALL);
+    bool right = reply && reply->type == REDIS_REPLY_STRING &&
+                 slice_equal(slice_of(reply->str, reply->len), payload(worker->answered, text));
+    worker->answered += right;
+    if (!right || worker->answered == PINGS)
+        ev_break(worker->loop, EVBREAK_ALL);
+}
+
+static void send_pings(struct worker *worker)
+{
+    char text[PING_MAX];
+    char command[PING_MAX + 64];
+    for (size_t i = 0; i < PINGS; i++) {
+        struct writer w = writer_open(command, sizeof(command));
+        resp_array(&w, 2);
+        resp_text(&w, SLICE("PING"));
+        resp_text(&w, payload(i, text));
+        redis_link_send(worker->link, writer_slice(&w), on_pong, worker);
+    }
 }
 
 static void on_check(struct ev_loop *loop, ev_check *watcher, int events)
@@ -86,7 +117,7 @@ static void changed(void *context)
 {
     struct worker *worker = context;
     if (redis_link_is_up(worker->link))
-        redis_link_send(worker->link, SLICE("*1\r\n$4\r\nPING\r\n"), on_pong, worker);
+        send_pings(worker);
 }
 
 static void *run_worker(void *context)
@@ -129,7 +160,7 @@ static int reach_by_links(const struct server *server)
     }
     for (size_t i = 0; i < LINKS; i++) {
         pthread_join(threads[i], NULL);
-        good = good && workers[i].good;
+        good = good && workers[i].answered == PINGS;
     }
     puts(good ? "up" : "the log says why"); /* on standard error */
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
