@@ -37,6 +37,15 @@ static void write_decisions(const struct control *control, FILE *stream)
                     DECISIONS(control, unmatched));
     metrics__single(stream, "sluice_decisions_bypassed_total", "counter",
                     "Requests allowed by a rule with action: allow.", DECISIONS(control, bypassed));
+    metrics__single(stream, "sluice_decisions_shadow_refused_total", "counter",
+                    "Requests allowed that a rule in mode shadow would have refused.",
+                    DECISIONS(control, shadow_refused));
+    metrics__single(stream, "sluice_decisions_delayed_total", "counter",
+                    "Requests allowed that were to wait, by a rule in mode delay.",
+                    DECISIONS(control, delayed));
+    metrics__single(stream, "sluice_penalties_total", "counter",
+                    "Penalties imposed on subjects that were refused too often.",
+                    DECISIONS(control, penalties));
     metrics__single(
         stream, "sluice_rule_key_absent_total", "counter",
         "Rules that matched but didn't apply, since an argument of their key was absent.",

@@ -60,13 +60,15 @@ enum rules_consistency {
     X(ALLOW, "allow")                                                                              \
     X(DENY, "deny")                                                                                \
     X(RETRY_AFTER, "retry_after")                                                                  \
+    X(DELAY_MS, "delay_ms")                                                                        \
     X(RULE, "rule")                                                                                \
     X(SOURCE, "source")                                                                            \
     X(LIMIT, "limit")                                                                              \
     X(REMAINING, "remaining")                                                                      \
     X(RESET, "reset")                                                                              \
     X(RATELIMIT, "ratelimit")                                                                      \
-    X(RATELIMIT_POLICY, "ratelimit_policy")
+    X(RATELIMIT_POLICY, "ratelimit_policy")                                                        \
+    X(SHADOW, "shadow")
 
 enum rules_answer {
 #define RULES_ANSWER_ENUM(name, text) RULES_ANSWER_##name,

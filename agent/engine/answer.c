@@ -5,10 +5,10 @@
 
 #define MICROSECONDS UINT64_C(1000000)
 
-/* Of all an answer holds, only these vary in length: three names (the rule's alone, the limit's in
+/* Of all an answer holds, only these vary in length: four names (two rules' alone, the limit's in
  * each of the two RateLimit values) and numbers. Frame and action headers take less than 30 bytes
  * and, for each variable, name included, less than 24. */
-static_assert(30 + RULES_ANSWERS * 24 + 3 * RULES_NAME_MAX + 12 * 20 <= ENGINE_ANSWER_MAX,
+static_assert(30 + RULES_ANSWERS * 24 + 4 * RULES_NAME_MAX + 12 * 20 <= ENGINE_ANSWER_MAX,
               "the longest answer fits");
 
 static uint64_t seconds_up(uint64_t microseconds)
@@ -25,31 +25,74 @@ static uint64_t retry_seconds(const struct engine_take *reason)
     return seconds ? seconds : 1;
 }
 
-static bool refuses(const struct engine_take *take)
+bool answer_is_refusal(const struct engine_take *take)
 {
     return take->take.result.granted < take->take.wanted;
 }
 
 static bool is_stricter(const struct engine_take *a, const struct engine_take *b)
 {
-    if (refuses(a) != refuses(b))
-        return refuses(a);
-    if (refuses(a))
+    bool refuses = answer_is_refusal(a);
+    if (refuses != answer_is_refusal(b))
+        return refuses;
+    if (refuses)
         return a->take.result.retry_after > b->take.result.retry_after;
     return a->take.result.remaining < b->take.result.remaining;
 }
 
-struct answer answer_choose(const struct engine_take *takes, size_t count,
-                            const struct rules_rule *bypass)
+/* A bucket that lacks more than its burst holds what it has granted beyond that for later: it
+ * passes when no more than the burst is lacking. */
+static uint64_t delay_of(const struct engine_take *take)
 {
-    struct answer answer = {.allow = true, .bypass = bypass};
-    for (size_t i = 0; i < count; i++) {
-        if (!answer.reason || is_stricter(&takes[i], answer.reason))
-            answer.reason = &takes[i];
+    const struct limit *limit = take->take.limit;
+    if (take->limit->rule->mode != RULES_DELAY || limit->units == 0)
+        return 0;
+    unsigned __int128 burst = (unsigned __int128)take->limit->burst_at_once * limit->window;
+    uint64_t at_once = (uint64_t)(burst / limit->units);
+    uint64_t lacking = take->take.result.reset_after;
+    return lacking > at_once ? lacking - at_once : 0;
+}
+
+static void consider(struct answer *answer, const struct engine_take *take)
+{
+    if (take->role == ENGINE_SHADOW && answer_is_refusal(take) && !answer->shadow)
+        answer->shadow = take->limit->rule;
+    if (take->role != ENGINE_ENFORCED)
+        return;
+    if (!answer->reason || is_stricter(take, answer->reason))
+        answer->reason = take;
+    uint64_t delay = delay_of(take);
+    if (delay > answer->delay)
+        answer->delay = delay;
+}
+
+struct answer answer_choose(const struct engine_take *takes, size_t count,
+                            const struct answer_rules *rules)
+{
+    struct answer answer = {.allow = true};
+    for (size_t i = 0; i < count; i++)
+        consider(&answer, &takes[i]);
+    answer.named = rules->allows ? rules->allows : rules->unlimited;
+    if (rules->denies) {
+        answer.named = rules->denies;
+        answer.reason = NULL;
+        answer.allow = false;
+    } else if (answer.reason) {
+        answer.allow = !answer_is_refusal(answer.reason);
     }
-    if (answer.reason)
-        answer.allow = !refuses(answer.reason);
+    if (!answer.allow)
+        answer.delay = 0;
     return answer;
+}
+
+/* Of mode delay, what can be had at once. */
+static uint64_t remaining_of(const struct engine_take *take)
+{
+    uint64_t remaining = take->take.result.remaining;
+    if (take->limit->rule->mode != RULES_DELAY)
+        return remaining;
+    uint64_t later = take->take.limit->burst - take->limit->burst_at_once;
+    return remaining > later ? remaining - later : 0;
 }
 
 static struct value text_value(struct slice text)
@@ -70,7 +113,7 @@ static struct value ratelimit_value(const struct answer *answer, struct writer *
     writer_uint8(w, '"');
     writer_bytes(w, reason->limit->name);
     writer_bytes(w, SLICE("\";r="));
-    writer_decimal(w, reason->take.result.remaining);
+    writer_decimal(w, remaining_of(reason));
     writer_bytes(w, SLICE(";t="));
     writer_decimal(w, answer->allow ? seconds_up(reason->take.result.reset_after)
                                     : retry_seconds(reason));
@@ -88,9 +131,13 @@ static struct value value_of(const struct answer *answer, enum rules_answer vari
         return (struct value){.type = VALUE_BOOL, .boolean = answer->allow};
     if (variable == RULES_ANSWER_DENY)
         return (struct value){.type = VALUE_BOOL, .boolean = !answer->allow};
+    if (variable == RULES_ANSWER_SHADOW)
+        return answer->shadow ? text_value(answer->shadow->name) : none;
+    if (variable == RULES_ANSWER_DELAY_MS)
+        return answer->delay ? number_value((answer->delay + 999) / 1000) : none;
     if (!reason) {
-        bool named = variable == RULES_ANSWER_RULE && answer->bypass;
-        return named ? text_value(answer->bypass->name) : none;
+        bool named = variable == RULES_ANSWER_RULE && answer->named;
+        return named ? text_value(answer->named->name) : none;
     }
     switch (variable) {
     case RULES_ANSWER_RULE:
@@ -98,7 +145,7 @@ static struct value value_of(const struct answer *answer, enum rules_answer vari
     case RULES_ANSWER_LIMIT:
         return number_value(reason->limit->limit.units);
     case RULES_ANSWER_REMAINING:
-        return number_value(reason->take.result.remaining);
+        return number_value(remaining_of(reason));
     case RULES_ANSWER_RESET:
         return number_value(seconds_up(reason->take.result.reset_after));
     case RULES_ANSWER_RETRY_AFTER:

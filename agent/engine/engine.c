@@ -1,70 +1,7 @@
 #include <stdlib.h>
 
-#include "agent/engine/answer.h"
-#include "agent/engine/engine.h"
+#include "agent/engine/decision.h"
 #include "agent/engine/fallback.h"
-
-/* Takes that a decision holds without memory of its own; few requests are subject to more. */
-#define TAKES_INLINE 4
-
-struct engine_decision {
-    struct engine *engine;
-    struct engine_client *client;
-    struct ruleset *rules; /* a reference while pending; else the engine's own is good enough */
-    uint64_t stream_id;
-    uint64_t frame_id;
-    uint64_t now;
-    const struct rules_rule *bypass;
-    size_t count;
-    size_t unanswered;
-    struct answer answer;
-    struct engine_take *takes; /* inline_takes or memory of its own */
-    size_t room;
-    struct engine_take inline_takes[TAKES_INLINE];
-    struct engine_decision *next; /* of those not in use */
-};
-
-struct engine {
-    struct engine_options options;
-    struct store *store;
-    struct ruleset *rules;
-    const struct rules_set *set; /* rules->set */
-    size_t max_pending;
-    size_t pending;
-    struct engine_decision *spare;
-    struct value *values;   /* by slot */
-    struct rules_hit *hits; /* by rule */
-    uint8_t *text;          /* the subjects of the decision that is being begun */
-    size_t text_size;
-    size_t text_room;
-    struct engine_counters counters;
-};
-
-/* ---- rule sets ----------------------------------------------------------------------------- */
-
-struct ruleset *ruleset_create(struct rules_set *set)
-{
-    struct ruleset *ruleset = calloc(1, sizeof(*ruleset));
-    if (!ruleset)
-        return NULL;
-    ruleset->set = set;
-    atomic_init(&ruleset->references, 1);
-    return ruleset;
-}
-
-struct ruleset *ruleset_hold(struct ruleset *ruleset)
-{
-    atomic_fetch_add(&ruleset->references, 1);
-    return ruleset;
-}
-
-void ruleset_release(struct ruleset *ruleset)
-{
-    if (!ruleset || atomic_fetch_sub(&ruleset->references, 1) != 1)
-        return;
-    rules_free(ruleset->set);
-    free(ruleset);
-}
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
@@ -157,10 +94,11 @@ static struct engine_decision *decision_get(struct engine *engine)
             return NULL;
         decision->engine = engine;
         decision->takes = decision->inline_takes;
-        decision->room = TAKES_INLINE;
+        decision->room = ENGINE_TAKES_INLINE;
     }
     decision->count = 0;
-    decision->bypass = NULL;
+    decision->named = (struct answer_rules){0};
+    SLIST_INIT(&decision->penalties);
     decision->rules = NULL;
     return decision;
 }
@@ -169,123 +107,6 @@ static void decision_put(struct engine_decision *decision)
 {
     decision->next = decision->engine->spare;
     decision->engine->spare = decision;
-}
-
-static bool decision_grow(struct engine_decision *decision, size_t count)
-{
-    if (count <= decision->room)
-        return true;
-    bool own = decision->takes != decision->inline_takes;
-    if (count < 2 * decision->room)
-        count = 2 * decision->room;
-    struct engine_take *takes =
-        reallocarray(own ? decision->takes : NULL, count, sizeof(*decision->takes));
-    if (!takes)
-        return false;
-    if (!own)
-        memcpy(takes, decision->inline_takes, decision->count * sizeof(*takes));
-    decision->takes = takes;
-    decision->room = count;
-    return true;
-}
-
-/* Room for one more subject. */
-static bool grow_text(struct engine *engine)
-{
-    if (engine->text_room - engine->text_size >= RULES_SUBJECT_MAX)
-        return true;
-    size_t room = 2 * engine->text_room + 4 * RULES_SUBJECT_MAX;
-    uint8_t *text = realloc(engine->text, room);
-    if (!text)
-        return false;
-    engine->text = text;
-    engine->text_room = room;
-    return true;
-}
-
-/* Writes whom a hit counts, for a store whose keys others read; only the values, which the next
- * message overwrites, can say it. */
-static bool add_text(struct engine *engine, const struct rules_hit *hit)
-{
-    if (!engine->store->operations->names_keys)
-        return true;
-    if (!grow_text(engine))
-        return false;
-    struct writer w = writer_open(engine->text + engine->text_size, RULES_SUBJECT_MAX);
-    rules_subject_text(hit->rule, engine->values, &w);
-    engine->text_size += writer_size(&w);
-    return true;
-}
-
-static bool add_limits(struct engine *engine, struct engine_decision *decision,
-                       const struct rules_hit *hit)
-{
-    size_t text_at = engine->text_size;
-    if (!decision_grow(decision, decision->count + hit->limit_count) || !add_text(engine, hit))
-        return false;
-    for (size_t i = 0; i < hit->limit_count; i++) {
-        const struct rules_limit *limit = &hit->limits[i];
-        decision->takes[decision->count++] = (struct engine_take){
-            .take = {.key = rules_key(limit, hit->subject),
-                     .limit = &limit->limit,
-                     .wanted = hit->cost,
-                     .leased = hit->rule->consistency == RULES_LEASED,
-                     .subject = {NULL, engine->text_size - text_at},
-                     .name = limit->store_name},
-            .limit = limit,
-            .decision = decision,
-            .text_at = text_at,
-        };
-    }
-    return true;
-}
-
-/* Reads one message's arguments into the slots, and what its rules ask into the decision. */
-static enum error match_message(struct engine *engine, struct engine_decision *decision,
-                                struct cursor *c, struct spop_message *message)
-{
-    const struct rules_set *set = engine->set;
-    struct spop_argument argument;
-
-    for (size_t i = 0; i < set->slot_count; i++)
-        engine->values[i].type = VALUE_NULL;
-    while (spop_next_argument(c, message, &argument)) {
-        int slot = rules_slot(set, argument.name);
-        if (slot >= 0)
-            engine->values[slot] = argument.value;
-    }
-    if (c->error)
-        return c->error;
-
-    size_t hits = rules_match(set, rules_message(set, message->name), engine->values, engine->hits);
-    for (size_t i = 0; i < hits; i++) {
-        const struct rules_hit *hit = &engine->hits[i];
-        if (hit->kind == RULES_HIT_NO_KEY)
-            counter_add(&engine->counters.key_absent, 1);
-        else if (hit->kind == RULES_HIT_ALLOW)
-            decision->bypass = decision->bypass ? decision->bypass : hit->rule;
-        else if (!add_limits(engine, decision, hit))
-            return ERROR_NO_MEMORY;
-    }
-    return ERROR_NONE;
-}
-
-/* All messages are read before anything is charged, so a NOTIFY that turns out malformed at its end
- * has cost nobody anything. */
-static enum error match_notify(struct engine *engine, struct engine_decision *decision,
-                               struct slice payload)
-{
-    struct cursor c = cursor_open(payload);
-    struct spop_message message = {0};
-    size_t count = 0;
-    while (spop_next_message(&c, &message)) {
-        if (++count > ENGINE_MESSAGES_MAX)
-            return ERROR_RANGE;
-        enum error error = match_message(engine, decision, &c, &message);
-        if (error)
-            return error;
-    }
-    return c.error;
 }
 
 static unsigned sharers_of(const struct engine *engine)
@@ -308,38 +129,73 @@ static void settle(struct engine *engine, struct engine_take *take, enum store_s
     counter_add(counter_of[status], 1);
     fallback(&(struct fallback_stores){engine->store, engine->options.local}, take,
              sharers_of(engine), take->decision->now);
-    if (take->take.result.granted)
+    if (take->take.result.granted && !take->take.probe)
         counter_add(&counters->fallback_units, take->take.result.granted);
 }
 
-/* All or nothing: a request that one limit refuses is charged to none. */
+static void give_one_back(struct engine *engine, struct engine_take *take)
+{
+    uint64_t now = take->decision->now;
+    if (take->status == STORE_LATE)
+        store_withdraw(engine->store, &take->take);
+    if (take->sharers)
+        fallback_give(engine->options.local, take, now);
+    else if (take->status == STORE_ANSWERED && take->take.result.granted)
+        store_give(engine->store, &take->take, take->take.result.granted, now);
+}
+
+/* All or nothing: a request that one limit refuses is charged to none. Of one that passes, only a
+ * limit that would have refused it has granted a part, which is no use. */
 static void give_back(struct engine *engine, struct engine_decision *decision)
 {
     for (size_t i = 0; i < decision->count; i++) {
         struct engine_take *take = &decision->takes[i];
-        if (take->limit->rule->charge_denied)
+        if (take->take.probe || take->role == ENGINE_CHARGED)
             continue;
-        if (take->status == STORE_LATE)
-            store_withdraw(engine->store, &take->take);
-        if (take->sharers)
-            fallback_give(engine->options.local, take, decision->now);
-        else if (take->status == STORE_ANSWERED && take->take.result.granted)
-            store_give(engine->store, &take->take, take->take.result.granted, decision->now);
+        bool useless =
+            decision->answer.allow ? answer_is_refusal(take) : !take->limit->rule->charge_denied;
+        if (useless)
+            give_one_back(engine, take);
     }
+}
+
+/* Whether one of the rule's own limits has refused. */
+static bool brings_penalty(const void *context, const struct penalty *penalty)
+{
+    const struct engine_decision *decision = context;
+    for (size_t i = 0; i < decision->count; i++)
+        if (decision->takes[i].penalty == penalty && answer_is_refusal(&decision->takes[i]))
+            return true;
+    return false;
+}
+
+static struct ruleset *rules_of(const struct engine_decision *decision)
+{
+    return decision->rules ? decision->rules : decision->engine->rules;
+}
+
+static void count(struct engine_counters *counters, const struct answer *answer)
+{
+    counter_add(answer->allow ? &counters->allowed : &counters->refused, 1);
+    if (answer->allow && !answer->reason)
+        counter_add(answer->named && answer->named->action == RULES_ACTION_ALLOW
+                        ? &counters->bypassed
+                        : &counters->unmatched,
+                    1);
+    if (answer->shadow)
+        counter_add(&counters->shadow_refused, 1);
+    if (answer->delay)
+        counter_add(&counters->delayed, 1);
 }
 
 static void conclude(struct engine *engine, struct engine_decision *decision)
 {
-    struct engine_counters *counters = &engine->counters;
-    decision->answer = answer_choose(decision->takes, decision->count, decision->bypass);
-    if (decision->answer.allow) {
-        counter_add(&counters->allowed, 1);
-        if (!decision->answer.reason)
-            counter_add(decision->bypass ? &counters->bypassed : &counters->unmatched, 1);
-    } else {
-        counter_add(&counters->refused, 1);
-        give_back(engine, decision);
-    }
+    decision->answer = answer_choose(decision->takes, decision->count, &decision->named);
+    count(&engine->counters, &decision->answer);
+    give_back(engine, decision);
+    if (!SLIST_EMPTY(&decision->penalties))
+        penalties_end(&decision->penalties, engine, rules_of(decision), decision->now,
+                      brings_penalty, decision);
 }
 
 static void set_pending(struct engine *engine, size_t pending)
@@ -364,22 +220,28 @@ static void take_answered(struct store_take *store_take, enum store_status statu
     decision_put(decision);
 }
 
-/* Where it is known that one of the limits refuses, nobody needs to be asked of the others: what
- * they granted would be given back. Leaves the takes that refuse, and those that are charged
- * whether or not the request is refused. */
+static bool stays_charged(const struct engine_take *take)
+{
+    return take->role == ENGINE_CHARGED || take->limit->rule->charge_denied;
+}
+
+/* Where it is known that the request will be refused, nobody needs to be asked of the limits that
+ * would grant it: that would be given back. Leaves the takes that refuse, and those that are
+ * charged whether or not the request is refused. */
 static void drop_needless(struct engine *engine, struct engine_decision *decision)
 {
-    bool refused = false;
+    bool refused = decision->named.denies != NULL;
     for (size_t i = 0; i < decision->count; i++) {
         struct engine_take *take = &decision->takes[i];
-        take->refused = store_refuses(engine->store, &take->take, decision->now);
+        take->refused = take->role == ENGINE_ENFORCED &&
+                        store_refuses(engine->store, &take->take, decision->now);
         refused = refused || take->refused;
     }
     if (!refused)
         return;
     size_t kept = 0;
     for (size_t i = 0; i < decision->count; i++)
-        if (decision->takes[i].refused || decision->takes[i].limit->rule->charge_denied)
+        if (decision->takes[i].refused || stays_charged(&decision->takes[i]))
             decision->takes[kept++] = decision->takes[i];
     decision->count = kept;
 }
@@ -389,7 +251,7 @@ static bool take_all(struct engine *engine, struct engine_decision *decision)
 {
     bool may_wait = engine->pending < engine->max_pending;
     decision->unanswered = 0;
-    if (engine->store->operations->refuses && decision->count > 1)
+    if (decision->named.denies || (engine->store->operations->refuses && decision->count > 1))
         drop_needless(engine, decision);
     for (size_t i = 0; i < decision->count; i++) {
         struct engine_take *take = &decision->takes[i];
@@ -411,8 +273,7 @@ static bool take_all(struct engine *engine, struct engine_decision *decision)
 void engine_write(const struct engine_decision *decision, uint32_t max_frame_size,
                   struct writer *output)
 {
-    const struct ruleset *rules = decision->rules ? decision->rules : decision->engine->rules;
-    answer_write(&decision->answer, rules->set->settings.answer, decision->stream_id,
+    answer_write(&decision->answer, rules_of(decision)->set->settings.answer, decision->stream_id,
                  decision->frame_id, max_frame_size, output);
 }
 
@@ -429,8 +290,9 @@ enum engine_outcome engine_notify(struct engine *engine, struct engine_client *c
     decision->now = now;
     engine->text_size = 0;
 
-    enum error error = match_notify(engine, decision, notify->payload);
+    enum error error = engine__read(engine, decision, notify->payload);
     if (error) {
+        penalties_end(&decision->penalties, engine, engine->rules, now, NULL, NULL);
         decision_put(decision);
         return error == ERROR_NO_MEMORY ? ENGINE_NO_MEMORY : ENGINE_MALFORMED;
     }

@@ -42,6 +42,9 @@ struct engine_counters {
     struct counter refused;
     struct counter unmatched;         /* of the allowed: no limit applied */
     struct counter bypassed;          /* of the allowed: by a rule with action: allow */
+    struct counter shadow_refused;    /* of the allowed: a rule in shadow mode would have refused */
+    struct counter delayed;           /* of the allowed: those that are to wait */
+    struct counter penalties;         /* marks that were set on subjects refused too often */
     struct counter key_absent;        /* rules that didn't apply for want of a key argument */
     struct counter store_full;        /* takes that found the store full */
     struct counter store_unavailable; /* takes that the store couldn't answer */

@@ -21,7 +21,10 @@ static bool take_locally(const struct fallback_stores *stores, struct engine_tak
                          unsigned sharers, uint64_t now)
 {
     struct limit share = fallback_share(take->take.limit, sharers);
-    struct store_take local = {.key = take->take.key, .limit = &share, .wanted = take->take.wanted};
+    struct store_take local = {.key = take->take.key,
+                               .limit = &share,
+                               .wanted = take->take.wanted,
+                               .probe = take->take.probe};
     uint64_t used = store_known(stores->store, &take->take, now);
     store_memory_raise(stores->local, &local, used / sharers + (used % sharers != 0), now);
     if (store_take(stores->local, &local, now) != STORE_ANSWERED)

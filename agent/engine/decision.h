@@ -1,0 +1,49 @@
+/* What a decision and an engine are made of. Internal to the engine. */
+#pragma once
+
+#include "agent/engine/answer.h"
+#include "agent/engine/engine.h"
+#include "agent/engine/penalty.h"
+
+/* Takes that a decision holds without memory of its own; few requests are subject to more. */
+#define ENGINE_TAKES_INLINE 4
+
+struct engine_decision {
+    struct engine *engine;
+    struct engine_client *client;
+    struct ruleset *rules; /* a reference while pending; else the engine's own is good enough */
+    uint64_t stream_id;
+    uint64_t frame_id;
+    uint64_t now;
+    struct answer_rules named;
+    struct penalty_list penalties; /* that its refusal may bring */
+    size_t count;
+    size_t unanswered;
+    struct answer answer;
+    struct engine_take *takes; /* inline_takes or memory of its own */
+    size_t room;
+    struct engine_take inline_takes[ENGINE_TAKES_INLINE];
+    struct engine_decision *next; /* of those not in use */
+};
+
+struct engine {
+    struct engine_options options;
+    struct store *store;
+    struct ruleset *rules;
+    const struct rules_set *set; /* rules->set */
+    size_t max_pending;
+    size_t pending;
+    size_t penalties; /* that are being counted, on their own */
+    struct engine_decision *spare;
+    struct value *values;   /* by slot */
+    struct rules_hit *hits; /* by rule */
+    uint8_t *text;          /* the subjects of the decision that is being begun */
+    size_t text_size;
+    size_t text_room;
+    struct engine_counters counters;
+};
+
+/* Reads a NOTIFY's messages, and what their rules ask into the decision: all of them before
+ * anything is charged, so that one that turns out malformed at its end has cost nobody anything. */
+enum error engine__read(struct engine *engine, struct engine_decision *decision,
+                        struct slice payload);

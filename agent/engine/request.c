@@ -1,0 +1,171 @@
+#include <stdlib.h>
+
+#include "agent/engine/decision.h"
+
+static bool decision_grow(struct engine_decision *decision, size_t count)
+{
+    if (count <= decision->room)
+        return true;
+    bool own = decision->takes != decision->inline_takes;
+    if (count < 2 * decision->room)
+        count = 2 * decision->room;
+    struct engine_take *takes =
+        reallocarray(own ? decision->takes : NULL, count, sizeof(*decision->takes));
+    if (!takes)
+        return false;
+    if (!own)
+        memcpy(takes, decision->inline_takes, decision->count * sizeof(*takes));
+    decision->takes = takes;
+    decision->room = count;
+    return true;
+}
+
+/* Room for one more subject. */
+static bool grow_text(struct engine *engine)
+{
+    if (engine->text_room - engine->text_size >= RULES_SUBJECT_MAX)
+        return true;
+    size_t room = 2 * engine->text_room + 4 * RULES_SUBJECT_MAX;
+    uint8_t *text = realloc(engine->text, room);
+    if (!text)
+        return false;
+    engine->text = text;
+    engine->text_room = room;
+    return true;
+}
+
+/* Writes whom a hit counts, for a store whose keys others read; only the values, which the next
+ * message overwrites, can say it. */
+static bool add_text(struct engine *engine, const struct rules_hit *hit)
+{
+    if (!engine->store->operations->names_keys)
+        return true;
+    if (!grow_text(engine))
+        return false;
+    struct writer w = writer_open(engine->text + engine->text_size, RULES_SUBJECT_MAX);
+    rules_subject_text(hit->rule, engine->values, &w);
+    engine->text_size += writer_size(&w);
+    return true;
+}
+
+static enum engine_role role_of(const struct rules_hit *hit)
+{
+    if (hit->kind == RULES_HIT_CHARGE)
+        return ENGINE_CHARGED;
+    return hit->enforced ? ENGINE_ENFORCED : ENGINE_SHADOW;
+}
+
+static struct engine_take *add_take(struct engine_decision *decision, const struct rules_hit *hit,
+                                    const struct rules_limit *limit, size_t text_at)
+{
+    struct engine_take *take = &decision->takes[decision->count++];
+    *take = (struct engine_take){
+        .take = {.key = rules_key(limit, hit->subject),
+                 .limit = &limit->limit,
+                 .wanted = hit->cost,
+                 .probe = hit->kind == RULES_HIT_LIMIT && hit->rule->charged_later,
+                 .leased = hit->rule->consistency == RULES_LEASED,
+                 .subject = {NULL, decision->engine->text_size - text_at},
+                 .name = limit->store_name},
+        .limit = limit,
+        .decision = decision,
+        .role = role_of(hit),
+        .text_at = text_at,
+    };
+    return take;
+}
+
+/* What the hit's own limits need, and whether the subject is being penalised. */
+static bool add_penalty(struct engine_decision *decision, const struct rules_hit *hit,
+                        size_t text_at, const struct penalty **penalty)
+{
+    const struct engine *engine = decision->engine;
+    *penalty = NULL;
+    if (!hit->rule->penalty_mark || hit->kind != RULES_HIT_LIMIT || !hit->enforced)
+        return true;
+    struct slice text =
+        slice_of(engine->text ? engine->text + text_at : NULL, engine->text_size - text_at);
+    *penalty = penalty_create(&decision->penalties, hit, text);
+    if (!*penalty)
+        return false;
+    struct engine_take *mark = add_take(decision, hit, hit->rule->penalty_mark, text_at);
+    mark->take.wanted = 1;
+    mark->take.probe = true;
+    return true;
+}
+
+static bool add_limits(struct engine *engine, struct engine_decision *decision,
+                       const struct rules_hit *hit)
+{
+    size_t text_at = engine->text_size;
+    const struct penalty *penalty;
+    if (hit->limit_count == 0) {
+        if (hit->kind == RULES_HIT_LIMIT && !decision->named.unlimited)
+            decision->named.unlimited = hit->rule;
+        return true;
+    }
+    if (!decision_grow(decision, decision->count + hit->limit_count + 1) ||
+        !add_text(engine, hit) || !add_penalty(decision, hit, text_at, &penalty))
+        return false;
+    for (size_t i = 0; i < hit->limit_count; i++)
+        add_take(decision, hit, &hit->limits[i], text_at)->penalty = penalty;
+    return true;
+}
+
+static bool add_hit(struct engine *engine, struct engine_decision *decision,
+                    const struct rules_hit *hit)
+{
+    struct answer_rules *named = &decision->named;
+    switch (hit->kind) {
+    case RULES_HIT_NO_KEY:
+        counter_add(&engine->counters.key_absent, 1);
+        return true;
+    case RULES_HIT_ALLOW:
+        named->allows = named->allows ? named->allows : hit->rule;
+        return true;
+    case RULES_HIT_LIMIT:
+    case RULES_HIT_CHARGE:
+        return add_limits(engine, decision, hit);
+    }
+    return true;
+}
+
+/* Reads one message's arguments into the slots, and what its rules ask into the decision. */
+static enum error match_message(struct engine *engine, struct engine_decision *decision,
+                                struct cursor *c, struct spop_message *message)
+{
+    const struct rules_set *set = engine->set;
+    struct spop_argument argument;
+
+    for (size_t i = 0; i < set->slot_count; i++)
+        engine->values[i].type = VALUE_NULL;
+    while (spop_next_argument(c, message, &argument)) {
+        int slot = rules_slot(set, argument.name);
+        if (slot >= 0)
+            engine->values[slot] = argument.value;
+    }
+    if (c->error)
+        return c->error;
+
+    size_t hits = rules_match(set, rules_message(set, message->name), engine->values, engine->hits);
+    for (size_t i = 0; i < hits; i++)
+        if (!add_hit(engine, decision, &engine->hits[i]))
+            return ERROR_NO_MEMORY;
+    return ERROR_NONE;
+}
+
+enum error engine__read(struct engine *engine, struct engine_decision *decision,
+                        struct slice payload)
+{
+    struct cursor c = cursor_open(payload);
+    struct spop_message message = {0};
+    size_t count = 0;
+    while (spop_next_message(&c, &message)) {
+        if (++count > ENGINE_MESSAGES_MAX)
+            return ERROR_RANGE;
+        enum error error = match_message(engine, decision, &c, &message);
+        if (error)
+            return error;
+    }
+    return c.error;
+}
