@@ -93,7 +93,7 @@ static void load_action(struct rules__loader *loader, const struct rules__field 
     static const struct {
         const char *word;
         enum rules_action action;
-    } actions[] = {{"allow", RULES_ACTION_ALLOW}};
+    } actions[] = {{"allow", RULES_ACTION_ALLOW}, {"deny", RULES_ACTION_DENY}};
     const char *words[COUNT(actions)];
     struct draft *draft = object;
     for (size_t i = 0; i < COUNT(actions); i++)
@@ -143,7 +143,7 @@ static const struct rules__field rule_fields[] = {
      offsetof(struct draft, key), 0, 0, 0},
     {"limits", rules__load_node, "a list of limits, as in [ { limit: 5, window: 15m } ]", false,
      offsetof(struct draft, limits), 0, 0, 0},
-    {"action", load_action, "allow", false, 0, 0, 0, 0},
+    {"action", load_action, "allow or deny", false, 0, 0, 0, 0},
     {"on_store_error", load_rule_fallback, "local, allow or deny", false, 0, 0, 0, 0},
     {"consistency", load_rule_consistency, "exact or leased", false, 0, 0, 0, 0},
     {"charge_denied", load_charge_denied, "true or false", false, 0, 0, 0, 0},
@@ -178,7 +178,7 @@ static void require_key_and_limits(struct rules__loader *loader, const struct dr
     if (!draft->limits && !draft->key)
         rules__problem(loader, node,
                        "a rule without limits and without action, expected either key and limits, "
-                       "or action: allow");
+                       "or an action: allow or deny");
     else if (!draft->limits)
         rules__problem(loader, node, "a rule with a key and without limits, expected both");
     else if (!draft->key)

@@ -55,7 +55,7 @@ static bool consider(const struct rules_set *set, uint32_t index, const struct v
         return false;
     *hit = (struct rules_hit){
         .rule = rule,
-        .kind = RULES_HIT_ALLOW,
+        .kind = rule->action == RULES_ACTION_DENY ? RULES_HIT_DENY : RULES_HIT_ALLOW,
         .limits = rule->limits,
         .limit_count = rule->limit_count,
         .cost = 1,
@@ -65,7 +65,7 @@ static bool consider(const struct rules_set *set, uint32_t index, const struct v
         hit->kind = rules__subject(rule, set->seed, values, &hit->subject) ? RULES_HIT_LIMIT
                                                                            : RULES_HIT_NO_KEY;
     (*count)++;
-    return hit->kind == RULES_HIT_ALLOW;
+    return rule->action != RULES_ACTION_LIMIT;
 }
 
 size_t rules_match(const struct rules_set *set, int message, const struct value *values,

@@ -152,6 +152,7 @@ struct rules_settings {
 enum rules_action {
     RULES_ACTION_LIMIT,
     RULES_ACTION_ALLOW, /* bypass: nothing after it is consulted */
+    RULES_ACTION_DENY,  /* the request is refused, and nothing after it is consulted */
 };
 
 struct rules_rule;
@@ -303,6 +304,7 @@ int rules_message(const struct rules_set *set, struct slice name);
 enum rules_hit_kind {
     RULES_HIT_LIMIT,  /* its limits apply, to `subject` */
     RULES_HIT_ALLOW,  /* action: allow; always the last hit */
+    RULES_HIT_DENY,   /* action: deny: refused, nothing is counted; always the last hit */
     RULES_HIT_NO_KEY, /* it matched, but a key argument is absent: it doesn't apply; to be counted
                        */
     RULES_HIT_CHARGE, /* the message at which a rule with charged_later is charged: nothing is

@@ -123,6 +123,9 @@ static bool add_hit(struct engine *engine, struct engine_decision *decision,
     case RULES_HIT_ALLOW:
         named->allows = named->allows ? named->allows : hit->rule;
         return true;
+    case RULES_HIT_DENY:
+        named->denies = named->denies ? named->denies : hit->rule;
+        return true;
     case RULES_HIT_LIMIT:
     case RULES_HIT_CHARGE:
         return add_limits(engine, decision, hit);

@@ -86,9 +86,11 @@ static void check_hits(const struct rules_set *set, const struct value *values,
         const struct rules_rule *rule = hits[i].rule;
         require(rule == &set->rules[rule->index]);
         require(i == 0 || rule->index > hits[i - 1].rule->index);
+        bool stops = rule->action != RULES_ACTION_LIMIT;
         require((hits[i].kind == RULES_HIT_ALLOW) == (rule->action == RULES_ACTION_ALLOW));
-        require(hits[i].kind != RULES_HIT_ALLOW || i + 1 == count);
-        require(hits[i].kind == RULES_HIT_ALLOW || rule->limit_count >= 1);
+        require((hits[i].kind == RULES_HIT_DENY) == (rule->action == RULES_ACTION_DENY));
+        require(!stops || i + 1 == count);
+        require(stops || rule->limit_count >= 1);
         if (hits[i].kind == RULES_HIT_LIMIT)
             check_subject(rule, values);
     }

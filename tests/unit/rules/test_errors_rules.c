@@ -12,9 +12,9 @@ static const struct wrong_file wrong_files[] = {
                  "key, limits, action, on_store_error, consistency, charge_denied\n"},
     {RULE("{}"), "3:3: a rule has no key \"name\", expected a name, as in login\n"
                  "3:3: a rule without limits and without action, expected either key and limits, "
-                 "or action: allow\n"},
+                 "or an action: allow or deny\n"},
     {RULE("{ name: r }"), "3:3: a rule without limits and without action, expected either key and "
-                          "limits, or action: allow\n"},
+                          "limits, or an action: allow or deny\n"},
     {RULE("{ name: r, key: [] }"), "3:3: a rule with a key and without limits, expected both\n"},
     {RULE("{ name: r, limits: { limit: 1, window: 1s } }"),
      "3:3: a rule with limits and without key, expected the arguments that are counted apart, as "
@@ -47,9 +47,14 @@ static const struct wrong_file wrong_files[] = {
     {RULE("{ name: r, name: s, action: allow }"),
      "3:14: key \"name\" again in a rule, expected it once (it is on line 3)\n"},
     {RULE("{ name: r, action: alow }"),
-     "3:22: action is \"alow\", expected allow; did you mean \"allow\"?\n"},
-    {RULE("{ name: r, action: deny }"), "3:22: action is \"deny\", expected allow\n"},
-    {RULE("{ name: r, action: [ allow ] }"), "3:22: action is a list, expected allow\n"},
+     "3:22: action is \"alow\", expected one of allow, deny; did you mean \"allow\"?\n"},
+    {RULE("{ name: r, action: block }"),
+     "3:22: action is \"block\", expected one of allow, deny\n"},
+    {RULE("{ name: r, action: }"), "3:22: action is empty, expected allow or deny\n"},
+    {RULE("{ name: r, action: [ allow ] }"),
+     "3:22: action is a list, expected one of allow, deny\n"},
+    {RULE("{ name: r, action: deny, limits: { limit: 1, window: 1s } }"),
+     "3:36: limits in a rule with an action, expected only in a rule that limits\n"},
     {RULE("{ name: r, action: allow, key: [], limits: [], on_store_error: deny }"),
      "3:34: key in a rule with an action, expected only in a rule that limits\n"
      "3:46: limits in a rule with an action, expected only in a rule that limits\n"

@@ -284,8 +284,8 @@ START_TEST(all_conditions_must_hold)
 }
 END_TEST
 
-/* The names of the hits, and how they were hit, in order: "a b! c?" for limits, an allow, no key.
- */
+/* The names of the hits, and how they were hit, in order: "a b! c- d?" for limits, an allow, a
+ * deny, no key. */
 static void expect_hits(const struct rules_set *set, const char *message_name,
                         const struct message *message, const char *expected)
 {
@@ -298,13 +298,15 @@ static void expect_hits(const struct rules_set *set, const char *message_name,
         writer_bytes(&w, i ? SLICE(" ") : SLICE(""));
         writer_bytes(&w, hits[i].rule->name);
         if (hits[i].kind != RULES_HIT_LIMIT)
-            writer_uint8(&w, hits[i].kind == RULES_HIT_ALLOW ? '!' : '?');
+            writer_uint8(&w, hits[i].kind == RULES_HIT_ALLOW  ? '!'
+                             : hits[i].kind == RULES_HIT_DENY ? '-'
+                                                              : '?');
     }
     text[writer_size(&w)] = 0;
     ck_assert_str_eq(text, expected);
 }
 
-START_TEST(rules_apply_in_file_order_until_one_allows)
+START_TEST(rules_apply_in_file_order_until_one_stops)
 {
     struct rules_set *set =
         load("listen: :0\n"
@@ -314,6 +316,7 @@ START_TEST(rules_apply_in_file_order_until_one_allows)
              "  - { name: second, key: [ user ], limits: { limit: 1, window: 1s } }\n"
              "  - { name: all, key: [], limits: { limit: 1, window: 1s } }\n"
              "  - { name: internal, match: { path: { prefix: /i } }, action: allow }\n"
+             "  - { name: blocked, match: { path: { prefix: /b } }, action: deny }\n"
              "  - { name: last, key: [ src, path ], limits: { limit: 1, window: 1s } }\n");
     struct message message = message_of(set);
     expect_hits(set, NULL, &message, "first? second? all last?");
@@ -325,6 +328,8 @@ START_TEST(rules_apply_in_file_order_until_one_allows)
     expect_hits(set, NULL, &message, "first second all last");
     give(&message, "path", text_value("/i"));
     expect_hits(set, NULL, &message, "first second all internal!");
+    give(&message, "path", text_value("/b"));
+    expect_hits(set, NULL, &message, "first second all blocked-");
     give(&message, "path", text_value("/health"));
     expect_hits(set, NULL, &message, "first probes!");
     rules_free(set);
@@ -493,6 +498,6 @@ END_TEST
 
 UNIT_MAIN("match", is_compares_texts_by_bytes, is_compares_typed_values_by_value,
           in_is_any_of_its_values, prefix_and_suffix_look_at_texts, cidr_looks_at_addresses,
-          all_conditions_must_hold, rules_apply_in_file_order_until_one_allows,
+          all_conditions_must_hold, rules_apply_in_file_order_until_one_stops,
           rules_serve_their_message_or_all, text_operators_agree_with_a_loop,
           cidr_agrees_with_comparing_bits, in_finds_numbers_as_a_loop_does)
