@@ -4,6 +4,7 @@
 
 #include "agent/command.h"
 #include "agent/file.h"
+#include "agent/store/redis_access.h"
 
 int command_validate(int argc, char **argv)
 {
@@ -23,6 +24,12 @@ int command_validate(int argc, char **argv)
     struct rules_set *set = file_load_rules(argv[1], 0, file_print_problem, NULL);
     if (!set)
         return EXIT_FAILURE;
+    const char *lacking = set->settings.store.tls ? redis_access_lacks_tls() : NULL;
+    if (lacking) {
+        fprintf(stderr, "%s: store.tls: %s\n", argv[1], lacking);
+        rules_free(set);
+        return EXIT_FAILURE;
+    }
     printf("%s: ok, %zu rules, %zu limits, %zu arguments\n", argv[1], set->rule_count,
            set->limit_count, set->slot_count);
     rules_free(set);

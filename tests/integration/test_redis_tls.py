@@ -132,8 +132,11 @@ def test_tls_that_was_not_built_in_is_an_error_that_says_so(bench):
     agent = bench.agent(access.rules("127.0.0.1:1", "  tls: {}\n"), ready=False)
     agent.expected_status = 1
     assert agent.wait() == 1
-    assert re.search(r"built with hiredis 0\.\d+, which has no TLS: build it with hiredis 1.0 or",
-                     agent.log())
+    why = r"built with hiredis 0\.\d+, which has no TLS: build it with hiredis 1.0 or"
+    assert re.search(why, agent.log())
+    checked = bench.run("validate", agent.rules_path)
+    assert checked.returncode == 1
+    assert re.search(r"store\.tls: .*" + why, checked.stderr)
 
 
 class TestReach:
