@@ -121,8 +121,8 @@ static bool is_better(const struct topology__view *view, const struct topology__
 
 /* Asks until one knows all; otherwise the best of what was heard is in *best. Returns how many
  * answered. */
-static size_t listen(struct topology__look *look, struct topology__view *best,
-                     struct topology__view *other)
+static size_t consult(struct topology__look *look, struct topology__view *best,
+                      struct topology__view *other)
 {
     size_t count = look->settings->node_count + (look->last ? look->last->shard_count : 0);
     size_t shuffle = (size_t)topology__between(0, count);
@@ -180,7 +180,7 @@ bool topology__look_at_cluster(struct topology__look *look)
     struct topology__view *views = calloc(2, sizeof(*views));
     if (!views)
         return topology__fail(look, "%s", error_text(ERROR_NO_MEMORY));
-    bool all = listen(look, &views[0], &views[1]) > 0 && publish(look, &views[0]);
+    bool all = consult(look, &views[0], &views[1]) > 0 && publish(look, &views[0]);
     free(views);
     return all;
 }

@@ -194,6 +194,8 @@ static bool beat_at(struct heart *heart, const struct topology *topology, int sh
             continue;
         good = fail(heart, replies[i]->str);
         *next = redirected(topology, replies[i], shard, asking);
+        if (*next >= 0 && !*asking)
+            topology_watch_refresh(heart->watch);
     }
     if (good && !topology__number(replies[ZCARD], INT64_MAX, &living))
         good = fail(heart, "ZCARD wasn't answered by a number");
@@ -215,6 +217,7 @@ static bool beat(struct heart *heart, const struct topology *topology)
 
 static void beat_and_tell(struct heart *heart, struct topology *topology)
 {
+    static struct log_limiter limiter;
     struct topology_counters *counters = &heart->watch->counters;
     bool good = beat(heart, topology);
     counter_add(good ? &counters->heartbeats : &counters->heartbeat_failures, 1);
@@ -222,11 +225,13 @@ static void beat_and_tell(struct heart *heart, struct topology *topology)
         topology__set_time(&counters->heartbeat_at);
     else
         topology_watch_refresh(heart->watch);
-    if (good == heart->failing)
-        log_event(good ? LOG_INFO : LOG_WARNING, good ? "heartbeat is back" : "heartbeat failed",
-                  LOG_STRING("redis", heart->shard.name),
-                  LOG_STRING("error", good ? "" : heart->why),
-                  LOG_INT("agents", counter_read(&counters->agents)));
+    if (good && heart->failing)
+        log_limited(&limiter, LOG_INFO, "heartbeat is back", LOG_STRING("redis", heart->shard.name),
+                    LOG_INT("agents", counter_read(&counters->agents)));
+    else if (!good && !heart->failing)
+        log_limited(&limiter, LOG_WARNING, "heartbeat failed",
+                    LOG_STRING("redis", heart->shard.name), LOG_STRING("error", heart->why),
+                    LOG_INT("agents", counter_read(&counters->agents)));
     heart->failing = !good;
 }
 

@@ -8,11 +8,18 @@
 #define RETRY_PERIOD   (TOPOLOGY__SECOND / 2)
 #define RETRY_PATIENCE 4
 
+/* For so long after somebody has asked for a look, looks go on coming in from a fifth of this to
+ * this, all well or not: a node that has died is held for alive by the others for a while, and its
+ * replica is promoted later still. */
+#define DOUBT_PATIENCE (30 * TOPOLOGY__SECOND)
+#define DOUBT_PERIOD   TOPOLOGY__SECOND
+
 /* A name whose address is known is looked up at most this often. */
 #define NAMES_PERIOD TOPOLOGY__SECOND
 
-/* Why a look doesn't find all is logged when that begins, and again this often if it changes. */
-#define COMPLAINT_PERIOD (30 * TOPOLOGY__SECOND)
+/* Why a look doesn't find all is logged when that begins and when it changes, this often at most.
+ */
+#define COMPLAINT_PERIOD (10 * TOPOLOGY__SECOND)
 
 struct mode {
     topology__look_function *look;
@@ -34,6 +41,7 @@ struct looker {
     const struct mode *mode;
     uint64_t begun_at; /* the last look */
     uint64_t next_at;  /* the next, if nobody asks for one */
+    uint64_t asked_at; /* the last look that somebody had asked for; 0: none */
     uint64_t names_at; /* the last look that looked up all names */
     uint64_t epoch;
     unsigned failures; /* looks in vain, one after the other */
@@ -51,6 +59,23 @@ static void tell(struct topology_watch *watch)
     pthread_mutex_unlock(&watch->telling);
 }
 
+static void say(const struct topology *found)
+{
+    static struct log_limiter limiter;
+    const char *message = found->version > 1 ? "topology changed" : "topology known";
+    const struct topology_shard *only = found->shard_count == 1 ? &found->shards[0] : NULL;
+    if (found->placement == TOPOLOGY_SLOTS)
+        log_limited(&limiter, LOG_INFO, message, LOG_INT("version", found->version),
+                    LOG_INT("shards", found->shard_count),
+                    LOG_INT("slots_served", found->slots_served));
+    else if (only)
+        log_limited(&limiter, LOG_INFO, message, LOG_INT("version", found->version),
+                    LOG_STRING("redis", only->name), LOG_STRING("address", only->address));
+    else
+        log_limited(&limiter, LOG_INFO, message, LOG_INT("version", found->version),
+                    LOG_INT("shards", found->shard_count));
+}
+
 static void publish(struct topology_watch *watch, struct topology *found)
 {
     struct topology *old = watch->newest;
@@ -62,10 +87,7 @@ static void publish(struct topology_watch *watch, struct topology *found)
     watch->newest = found;
     pthread_cond_broadcast(&watch->wake);
     pthread_mutex_unlock(&watch->lock);
-    log_event(
-        LOG_INFO, old ? "topology changed" : "topology known", LOG_INT("version", found->version),
-        LOG_INT("shards", found->shard_count), LOG_STRING("first", found->shards[0].name),
-        LOG_INT("slots", found->placement == TOPOLOGY_SLOTS ? found->slots_served : SLOTS_COUNT));
+    say(found);
     topology_release(old);
     tell(watch);
 }
@@ -73,8 +95,8 @@ static void publish(struct topology_watch *watch, struct topology *found)
 /* One line when something begins to be wrong, one when it has ended, and few meanwhile. */
 static void complain(struct looker *looker, const char *why)
 {
-    if (looker->complaint[0] && (strcmp(looker->complaint, why) == 0 ||
-                                 looker->begun_at - looker->complained_at < COMPLAINT_PERIOD))
+    if (strcmp(looker->complaint, why) == 0 ||
+        (looker->complained_at && looker->begun_at - looker->complained_at < COMPLAINT_PERIOD))
         return;
     looker->complained_at = looker->begun_at;
     snprintf(looker->complaint, sizeof(looker->complaint), "%s", why);
@@ -95,6 +117,9 @@ static void be_content(struct looker *looker)
 static uint64_t rest_of(const struct looker *looker)
 {
     uint64_t period = looker->mode->period;
+    if (!looker->failures && looker->asked_at &&
+        looker->begun_at - looker->asked_at < DOUBT_PATIENCE)
+        return topology__between(DOUBT_PERIOD / 5, DOUBT_PERIOD);
     if (!looker->failures)
         return topology__between(period - period / 10, period + period / 10);
     unsigned doublings = looker->failures / RETRY_PATIENCE;
@@ -152,8 +177,10 @@ static bool wait_for_turn(struct looker *looker)
             break;
         topology__wait(watch, due);
     }
-    watch->asked = false;
     looker->begun_at = topology__now();
+    if (watch->asked)
+        looker->asked_at = looker->begun_at;
+    watch->asked = false;
     pthread_mutex_unlock(&watch->lock);
     return !watch->stopping;
 }

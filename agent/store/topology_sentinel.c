@@ -62,7 +62,7 @@ static bool is_master(struct topology__look *look, const struct topology_shard *
 
 static bool find(struct topology__look *look, const struct rules_node *sentinel)
 {
-    struct topology__server master;
+    struct topology__server master = {0};
     struct topology_shard shard = {.weight = 1};
     if (!ask_sentinel(look, sentinel, &master))
         return false;

@@ -127,21 +127,18 @@ static enum error add_slots(struct topology__view *view, const redisReply *first
 /* Whichever node is asked, and in whatever order it answers, the same cluster is the same view. */
 static void sort(struct topology__view *view)
 {
-    uint16_t before[TOPOLOGY_SHARDS_MAX];
-    uint16_t after[TOPOLOGY_SHARDS_MAX];
-    for (size_t i = 0; i < view->count; i++)
-        before[i] = (uint16_t)i;
+    uint16_t before[TOPOLOGY_SHARDS_MAX] = {0};
+    uint16_t after[TOPOLOGY_SHARDS_MAX] = {0};
     /* By insertion: at most 256, and mostly in order already. */
     for (size_t i = 1; i < view->count; i++) {
         struct topology__server server = view->servers[i];
-        uint16_t index = before[i];
         size_t place = i;
         for (; place > 0 && compare_servers(&view->servers[place - 1], &server) > 0; place--) {
             view->servers[place] = view->servers[place - 1];
             before[place] = before[place - 1];
         }
         view->servers[place] = server;
-        before[place] = index;
+        before[place] = (uint16_t)i;
     }
     for (size_t i = 0; i < view->count; i++)
         after[before[i]] = (uint16_t)i;

@@ -109,7 +109,10 @@ static bool start_thread(struct topology_watch *watch, void *run(void *), char w
     int error = pthread_create(&watch->threads[watch->thread_count], NULL, run, watch);
     if (error) {
         snprintf(why, REDIS_WHY_MAX, "can't start a thread: %s", strerror(error));
-        leave(watch);
+        atomic_fetch_sub(&watch->references, 1);
+        pthread_mutex_lock(&watch->lock);
+        watch->running--;
+        pthread_mutex_unlock(&watch->lock);
         return false;
     }
     watch->thread_count++;

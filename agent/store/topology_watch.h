@@ -24,9 +24,9 @@
 struct topology_watch_options {
     const struct rules_store *store; /* not of mode memory; copied */
     const char *instance_id;         /* not empty; two agents of one id count as one; copied */
-    /* Called by a thread of the watch when there is another snapshot. May call any function of the
-     * watch but topology_watch_stop; must not block. Never called once topology_watch_stop has
-     * returned. */
+    /* Called by a thread of the watch for each snapshot that is published; may be NULL. It may come
+     * before topology_watch_start has returned, and never once topology_watch_stop has. It may call
+     * any function of the watch but topology_watch_stop, and must not block. */
     void (*changed)(void *context);
     void *context;
 };
