@@ -115,3 +115,8 @@ struct rules__index {
 
 /* Fills the lists from set->rules. False when out of memory. */
 bool rules__index_build(struct rules_set *set);
+
+struct rules_matcher {
+    const struct rules_set *set;
+    struct value *values; /* [slot_count]: the message's, canonical */
+};

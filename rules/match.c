@@ -1,3 +1,5 @@
+#include <stdlib.h>
+
 #include "rules/compiled.h"
 
 int rules_slot(const struct rules_set *set, struct slice argument)
@@ -68,11 +70,33 @@ static bool consider(const struct rules_set *set, uint32_t index, const struct v
     return rule->action != RULES_ACTION_LIMIT;
 }
 
-size_t rules_match(const struct rules_set *set, int message, const struct value *values,
+struct rules_matcher *rules_matcher_create(const struct rules_set *set)
+{
+    struct rules_matcher *matcher = calloc(1, sizeof(*matcher));
+    if (!matcher)
+        return NULL;
+    matcher->set = set;
+    matcher->values = calloc(set->slot_count + 1, sizeof(*matcher->values));
+    if (!matcher->values) {
+        rules_matcher_free(matcher);
+        return NULL;
+    }
+    return matcher;
+}
+
+void rules_matcher_free(struct rules_matcher *matcher)
+{
+    if (!matcher)
+        return;
+    free(matcher->values);
+    free(matcher);
+}
+
+size_t rules_match(struct rules_matcher *matcher, int message, const struct value *values,
                    struct rules_hit *hits)
 {
     static const struct rules__rule_list none = {NULL, 0};
-    struct value canonical[RULES_MAX_SLOTS];
+    const struct rules_set *set = matcher->set;
     const struct rules__rule_list *any = &set->index->any;
     const struct rules__rule_list *named =
         message >= 0 && message < RULES_MAX_MESSAGES ? &set->index->of_message[message] : &none;
@@ -80,12 +104,12 @@ size_t rules_match(const struct rules_set *set, int message, const struct value 
     size_t a = 0;
     size_t n = 0;
     for (size_t i = 0; i < set->slot_count; i++)
-        canonical[i] = rules__canonical(&values[i]);
+        matcher->values[i] = rules__canonical(&values[i]);
     while (a < any->count || n < named->count) {
         bool take_any =
             n == named->count || (a < any->count && any->indexes[a] < named->indexes[n]);
         uint32_t index = take_any ? any->indexes[a++] : named->indexes[n++];
-        if (consider(set, index, canonical, hits, &count))
+        if (consider(set, index, matcher->values, hits, &count))
             break;
     }
     return count;

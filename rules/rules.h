@@ -325,13 +325,21 @@ struct rules_hit {
     bool enforced;
 };
 
+/* What one thread matches with: all the room that this takes, so that matching allocates nothing.
+ */
+struct rules_matcher;
+
+/* For a set, which outlives it. NULL when out of memory. */
+struct rules_matcher *rules_matcher_create(const struct rules_set *set);
+void rules_matcher_free(struct rules_matcher *matcher); /* accepts NULL */
+
 /* Which rules apply to a message, in file order. values has slot_count entries, VALUE_NULL where an
  * argument was not sent; hits has room for rule_count. Returns the number of hits.
  *
  * Numbers are compared and counted by value, whatever their width; binary as text; an IPv4-mapped
  * IPv6 address as IPv4. Text that looks like a number or an address is text, but for cidr and for
  * key arguments with a prefix length, which read addresses from it. */
-size_t rules_match(const struct rules_set *set, int message, const struct value *values,
+size_t rules_match(struct rules_matcher *matcher, int message, const struct value *values,
                    struct rules_hit *hits);
 
 /* The key of one limit of a subject: what a store counts under. */

@@ -35,6 +35,7 @@ struct engine {
     size_t pending;
     size_t penalties; /* that are being counted, on their own */
     struct engine_decision *spare;
+    struct rules_matcher *matcher;
     struct value *values;   /* by slot */
     struct rules_hit *hits; /* by rule */
     uint8_t *text;          /* the subjects of the decision that is being begun */

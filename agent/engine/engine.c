@@ -11,17 +11,21 @@ bool engine_use(struct engine *engine, struct ruleset *rules)
     /* At least one of each, since calloc(0) may be NULL. */
     struct value *values = calloc(set->slot_count + 1, sizeof(*values));
     struct rules_hit *hits = calloc(set->rule_count + 1, sizeof(*hits));
-    if (!values || !hits) {
+    struct rules_matcher *matcher = rules_matcher_create(set);
+    if (!values || !hits || !matcher) {
+        rules_matcher_free(matcher);
         free(values);
         free(hits);
         return false;
     }
+    rules_matcher_free(engine->matcher);
     free(engine->values);
     free(engine->hits);
     ruleset_hold(rules);
     ruleset_release(engine->rules);
     engine->rules = rules;
     engine->set = set;
+    engine->matcher = matcher;
     engine->values = values;
     engine->hits = hits;
     return true;
@@ -59,6 +63,7 @@ void engine_free(struct engine *engine)
         engine->spare = decision->next;
         free_decision(decision);
     }
+    rules_matcher_free(engine->matcher);
     ruleset_release(engine->rules);
     free(engine->values);
     free(engine->hits);

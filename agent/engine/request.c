@@ -150,7 +150,8 @@ static enum error match_message(struct engine *engine, struct engine_decision *d
     if (c->error)
         return c->error;
 
-    size_t hits = rules_match(set, rules_message(set, message->name), engine->values, engine->hits);
+    size_t hits = rules_match(engine->matcher, rules_message(set, message->name), engine->values,
+                              engine->hits);
     for (size_t i = 0; i < hits; i++)
         if (!add_hit(engine, decision, &engine->hits[i]))
             return ERROR_NO_MEMORY;

@@ -100,13 +100,15 @@ static void match(const struct rules_set *set, struct slice text)
 {
     struct value values[RULES_MAX_SLOTS];
     struct rules_hit *hits = calloc(set->rule_count + 1, sizeof(*hits));
-    require(hits && set->slot_count <= RULES_MAX_SLOTS);
+    struct rules_matcher *matcher = rules_matcher_create(set);
+    require(hits && matcher && set->slot_count <= RULES_MAX_SLOTS);
     for (unsigned round = 0; round < 12; round++) {
         for (size_t slot = 0; slot < set->slot_count; slot++)
             values[slot] = value_for(slot, round, text);
         for (int message = -1; message < 3; message++)
-            check_hits(set, values, hits, rules_match(set, message, values, hits));
+            check_hits(set, values, hits, rules_match(matcher, message, values, hits));
     }
+    rules_matcher_free(matcher);
     free(hits);
 }
 

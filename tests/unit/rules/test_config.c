@@ -51,8 +51,8 @@ static void expect_rules(const struct message *message, const char *name, const 
     char names[256];
     struct writer w = writer_open(names, sizeof(names) - 1);
     ck_assert_uint_le(message->set->rule_count, 16);
-    size_t count = rules_match(message->set, rules_message(message->set, slice_of_string(name)),
-                               message->values, hits);
+    size_t count = match(message->set, rules_message(message->set, slice_of_string(name)),
+                         message->values, hits);
     for (size_t i = 0; i < count; i++) {
         if (hits[i].kind == RULES_HIT_NO_KEY)
             continue;

@@ -11,7 +11,7 @@ static struct hash128 subject_of(const struct rules_set *set, const struct value
         give(&message, "a", *a);
     if (b)
         give(&message, "b", *b);
-    ck_assert_uint_eq(rules_match(set, -1, message.values, &hit), 1);
+    ck_assert_uint_eq(match(set, -1, message.values, &hit), 1);
     ck_assert_int_eq(hit.kind, RULES_HIT_LIMIT);
     return hit.subject;
 }
@@ -21,7 +21,7 @@ static bool has_key(const struct rules_set *set, struct value a)
     struct message message = message_of(set);
     struct rules_hit hit;
     give(&message, "a", a);
-    ck_assert_uint_eq(rules_match(set, -1, message.values, &hit), 1);
+    ck_assert_uint_eq(match(set, -1, message.values, &hit), 1);
     return hit.kind == RULES_HIT_LIMIT;
 }
 
@@ -228,7 +228,7 @@ static struct hash128 key_of(const char *rules)
     struct message message = message_of(set);
     struct rules_hit hits[4];
     give(&message, "a", text_value("x"));
-    size_t count = rules_match(set, -1, message.values, hits);
+    size_t count = match(set, -1, message.values, hits);
     ck_assert_uint_ge(count, 1);
     struct hash128 key = rules_key(&hits[count - 1].rule->limits[0], hits[count - 1].subject);
     rules_free(set);

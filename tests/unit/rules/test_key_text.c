@@ -342,7 +342,7 @@ static size_t make_subjects(struct random *random, const struct rules_set *set,
         for (size_t k = 0; k < 8; k++)
             if (i == 0 || random_below(random, 3) == 0)
                 give(&message, arguments[k], random_value(random));
-        ck_assert_uint_eq(rules_match(set, -1, message.values, &hit), 1);
+        ck_assert_uint_eq(match(set, -1, message.values, &hit), 1);
         if (hit.kind != RULES_HIT_LIMIT)
             continue;
         subject->hash = hit.subject;

@@ -273,13 +273,12 @@ START_TEST(all_conditions_must_hold)
         if (rows[i].method)
             give(&message, "method", text_value(rows[i].method));
         give(&message, "unread", text_value("x"));
-        ck_assert_msg((rules_match(set, -1, message.values, &hit) == 1) == rows[i].holds, "row %zu",
-                      i);
+        ck_assert_msg((match(set, -1, message.values, &hit) == 1) == rows[i].holds, "row %zu", i);
     }
     rules_free(set);
     set = load_rule("{ name: r, action: allow, match: {} }");
     struct rules_hit hit;
-    ck_assert_uint_eq(rules_match(set, -1, NULL, &hit), 1);
+    ck_assert_uint_eq(match(set, -1, NULL, &hit), 1);
     rules_free(set);
 }
 END_TEST
@@ -293,7 +292,7 @@ static void expect_hits(const struct rules_set *set, const char *message_name,
     char text[256];
     struct writer w = writer_open(text, sizeof(text) - 1);
     int id = message_name ? rules_message(set, slice_of_string(message_name)) : -1;
-    size_t count = rules_match(set, id, message->values, hits);
+    size_t count = match(set, id, message->values, hits);
     for (size_t i = 0; i < count; i++) {
         writer_bytes(&w, i ? SLICE(" ") : SLICE(""));
         writer_bytes(&w, hits[i].rule->name);
@@ -356,8 +355,8 @@ START_TEST(rules_serve_their_message_or_all)
     ck_assert_int_eq(rules_message(set, SLICE("on")), -1);
     /* What no set can have given out. */
     struct rules_hit hits[6];
-    ck_assert_uint_eq(rules_match(set, RULES_MAX_MESSAGES, message.values, hits), 2);
-    ck_assert_uint_eq(rules_match(set, INT32_MIN, message.values, hits), 2);
+    ck_assert_uint_eq(match(set, RULES_MAX_MESSAGES, message.values, hits), 2);
+    ck_assert_uint_eq(match(set, INT32_MIN, message.values, hits), 2);
     rules_free(set);
 }
 END_TEST
