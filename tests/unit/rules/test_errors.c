@@ -333,8 +333,8 @@ static const struct wrong_file wrong_files[] = {
      "log_memory, instance_id\n"
      "5:3: a rule is \"4\", expected a mapping with keys from name, message, match, key, limits, "
      "action, on_store_error, consistency, charge_denied\n"
-     "6:3: a rule without limits and without action, expected either key and limits, or action: "
-     "allow\n"
+     "6:3: a rule without limits and without action, expected either key and limits, or an "
+     "action: allow or deny\n"
      "6:11: name is \"5 5\", expected a name of 1 to 64 letters, digits, '.', '_' and '-'\n"
      "7:8: admin is \"6\", expected an address, as in tcp://127.0.0.1:9000, tcp://[::1]:9000 or "
      "unix:///run/sluice/spop.sock\n"},
