@@ -82,21 +82,51 @@ struct rules__condition {
 
 /* ---- key.c: who is counted ----------------------------------------------------------------- */
 
+#define RULES_MAX_SEGMENTS 16
+
 struct rules__key_part {
     uint32_t slot;
     bool is_network; /* an address's first bits are counted */
     uint8_t ipv4_prefix;
     uint8_t ipv6_prefix;
+    bool lower;        /* texts are counted without regard to the case of ASCII letters */
+    bool hash;         /* written as a hash */
+    bool has_default;  /* what doesn't come, or is no address, is as if it had come with ... */
+    uint32_t segments; /* texts are paths, of which so many segments are counted; 0: they aren't */
+    struct slice default_text;
 };
 
-/* What a canonical value is counted as: itself or, where the part is a network, that of the address
- * that it is or says. False when it is absent or no address. */
+/* What a canonical value is counted as: itself, the default, or where the part is a network, that
+ * of the address that it is or says. A text is then to be read by rules__key_read. False when it is
+ * absent or no address. */
 bool rules__key_value(const struct rules__key_part *part, const struct value *value,
                       struct value *counted);
 
 /* The hash of a rule's key arguments in canonical values. False when one of them is absent. */
 bool rules__subject(const struct rules_rule *rule, uint64_t seed, const struct value *values,
                     struct hash128 *subject);
+
+/* ---- key_read.c: a text as it is counted --------------------------------------------------- */
+
+/* Reads a text that is as long as a request makes it, in lower case or as a path, without a copy.
+ *
+ * A path begins with one '/', ends before the first '?' or '#', has no empty segments and, RFC 3986
+ * sections 5.2.4 and 6.2.2, no dot segments and no escapes of unreserved characters; other escapes
+ * have upper-case digits. */
+struct rules__key_reader {
+    struct slice pieces[RULES_MAX_SEGMENTS];
+    size_t count;
+    size_t at;
+    unsigned escape_left; /* digits to come of an escape that stays one */
+    bool slash;           /* to come next */
+    bool is_path;
+    bool lower;
+};
+
+struct rules__key_reader rules__key_read(const struct rules__key_part *part, struct slice text);
+
+/* The text's next bytes: fewer than `room` at its end only. */
+size_t rules__key_fill(struct rules__key_reader *reader, uint8_t *buffer, size_t room);
 
 /* ---- match.c ------------------------------------------------------------------------------- */
 

@@ -6,11 +6,14 @@ bool rules__key_value(const struct rules__key_part *part, const struct value *va
                       struct value *counted)
 {
     struct rules__address address;
-    *counted = *value;
-    if (!part->is_network)
-        return value->type != VALUE_NULL;
-    if (!rules__address_of(value, &address))
+    struct value text = {.type = VALUE_STRING, .bytes = part->default_text};
+    bool is_absent =
+        part->is_network ? !rules__address_of(value, &address) : value->type == VALUE_NULL;
+    *counted = is_absent ? text : *value;
+    if (is_absent && !part->has_default)
         return false;
+    if (!part->is_network || (is_absent && !rules__address_of(&text, &address)))
+        return true;
     bool is_ipv4 = address.bytes[0] == 4;
     rules__address_mask(&address, is_ipv4 ? part->ipv4_prefix : part->ipv6_prefix, false);
     counted->type = is_ipv4 ? VALUE_IPV4 : VALUE_IPV6;
@@ -36,7 +39,27 @@ static void write_number(struct writer *w, uint8_t tag, uint64_t number)
     writer_uint32(w, (uint32_t)number);
 }
 
-static void write_part(const struct value *value, uint64_t seed, struct writer *w)
+/* A text that isn't counted as it came is hashed piece by piece, each with the hash of those before
+ * it. */
+static struct hash128 hash_text(const struct rules__key_part *part, struct slice text,
+                                uint64_t seed)
+{
+    struct hash128 hash = {0};
+    uint8_t buffer[sizeof(hash) + 1024];
+    size_t size;
+    if (!part->lower && !part->segments)
+        return hash128(text, seed);
+    struct rules__key_reader reader = rules__key_read(part, text);
+    do {
+        memcpy(buffer, &hash, sizeof(hash));
+        size = rules__key_fill(&reader, buffer + sizeof(hash), sizeof(buffer) - sizeof(hash));
+        hash = hash128(slice_of(buffer, sizeof(hash) + size), seed);
+    } while (size == sizeof(buffer) - sizeof(hash));
+    return hash;
+}
+
+static void write_part(const struct rules__key_part *part, const struct value *value, uint64_t seed,
+                       struct writer *w)
 {
     switch (value->type) {
     case VALUE_NULL:
@@ -63,7 +86,7 @@ static void write_part(const struct value *value, uint64_t seed, struct writer *
     case VALUE_STRING:
     case VALUE_BINARY:
         writer_uint8(w, 's');
-        write_hash(w, hash128(value->bytes, seed));
+        write_hash(w, hash_text(part, value->bytes, seed));
         break;
     }
 }
@@ -78,102 +101,8 @@ bool rules__subject(const struct rules_rule *rule, uint64_t seed, const struct v
         struct value counted;
         if (!rules__key_value(&rule->key[i], &values[rule->key[i].slot], &counted))
             return false;
-        write_part(&counted, seed, &w);
+        write_part(&rule->key[i], &counted, seed, &w);
     }
     *subject = hash128(writer_slice(&w), seed);
     return true;
-}
-
-/* ---- loading ------------------------------------------------------------------------------- */
-
-static const char key_expected[] =
-    "an argument, as in tenant, src/64 (IPv6 by /64) or src/24/64 (IPv4 by /24 too)";
-
-static bool parse_prefix(struct slice text, uint64_t least, uint64_t most, uint8_t *prefix)
-{
-    uint64_t number;
-    if (!slice_to_uint64(text, &number) || number < least || number > most)
-        return false;
-    *prefix = (uint8_t)number;
-    return true;
-}
-
-/* Splits "src/24/64" at its first '/'; rest is empty when there is none. */
-static struct slice split(struct slice *rest, bool *found)
-{
-    const uint8_t *slash = rest->size ? memchr(rest->data, '/', rest->size) : NULL;
-    struct slice head = *rest;
-    *found = slash != NULL;
-    if (slash)
-        head.size = (size_t)(slash - rest->data);
-    *rest = slice_from(*rest, head.size + 1);
-    return head;
-}
-
-/* One prefix length is IPv6's; those that only make sense for IPv4 would be misread. */
-static bool read_prefixes(struct rules__loader *loader, const struct rules__node *node,
-                          struct slice rest, struct rules__key_part *part)
-{
-    bool second;
-    struct slice first = split(&rest, &second);
-    part->is_network = true;
-    part->ipv4_prefix = 32;
-    if (!second && !parse_prefix(first, 33, 128, &part->ipv6_prefix)) {
-        rules__wrong(loader, "key", node,
-                     "an IPv6 prefix length from 33 to 128 behind the '/', or IPv4's and IPv6's, "
-                     "as in src/24/64");
-        return false;
-    }
-    if (second && (!parse_prefix(first, 1, 32, &part->ipv4_prefix) ||
-                   !parse_prefix(rest, 1, 128, &part->ipv6_prefix))) {
-        rules__wrong(loader, "key", node,
-                     "an IPv4 prefix length from 1 to 32 and an IPv6 one from 1 to 128, as in "
-                     "src/24/64");
-        return false;
-    }
-    return true;
-}
-
-static void load_part(struct rules__loader *loader, struct rules_rule *rule,
-                      struct rules__key_part *parts, const struct rules__node *node)
-{
-    struct rules__key_part part = {0};
-    bool has_prefix;
-    if (!rules__scalar(loader, "key", node, key_expected))
-        return;
-    struct slice rest = node->text;
-    struct rules__node argument = *node;
-    argument.text = split(&rest, &has_prefix);
-    if (!rules__identifier(loader, "an argument of key", &argument, true).size)
-        return;
-    if (has_prefix && !read_prefixes(loader, node, rest, &part))
-        return;
-    int slot = rules__slot_of(loader, node, argument.text);
-    if (slot < 0)
-        return;
-    part.slot = (uint32_t)slot;
-    for (size_t i = 0; i < rule->key_count; i++)
-        if (parts[i].slot == part.slot)
-            rules__problem(loader, node, "argument %.*s again in key, expected it once",
-                           SLICE_ARGS(argument.text));
-    parts[rule->key_count++] = part;
-}
-
-void rules__load_key(struct rules__loader *loader, struct rules_rule *rule,
-                     const struct rules__node *node)
-{
-    size_t count;
-    const struct rules__node *item = rules__items(node, &count);
-    struct rules__key_part *parts = rules__allocate(loader, RULES_MAX_KEY_PARTS, sizeof(*parts));
-    if (!parts)
-        return;
-    for (size_t i = 0; i < count; i++, item = item->next) {
-        if (i == RULES_MAX_KEY_PARTS) {
-            rules__problem(loader, item, "one argument too many in a key, expected at most %d",
-                           RULES_MAX_KEY_PARTS);
-            break;
-        }
-        load_part(loader, rule, parts, item);
-    }
-    rule->key = parts;
 }

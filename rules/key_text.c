@@ -13,18 +13,25 @@ static_assert(RULES_SUBJECT_HEAD + 1 + DIGEST_MAX <= RULES_SUBJECT_TEXT, "a cut 
 static const char lower_hex[] = "0123456789abcdef";
 static const char upper_hex[] = "0123456789ABCDEF";
 
-static void write_digest(struct slice s, struct writer *w)
+static void write_digest(SHA2_CTX *sha256, struct writer *w)
 {
     uint8_t digest[SHA256_DIGEST_LENGTH];
-    SHA2_CTX sha256;
-    SHA256Init(&sha256);
-    if (s.size)
-        SHA256Update(&sha256, s.data, s.size);
-    SHA256Final(digest, &sha256);
+    SHA256Final(digest, sha256);
     for (size_t i = 0; i < DIGEST_MAX / 2; i++) {
         writer_uint8(w, (uint8_t)lower_hex[digest[i] >> 4]);
         writer_uint8(w, (uint8_t)lower_hex[digest[i] & 15]);
     }
+}
+
+static void digest_text(SHA2_CTX *sha256, const struct rules__key_part *part, struct slice text)
+{
+    uint8_t buffer[1024];
+    size_t size;
+    struct rules__key_reader reader = rules__key_read(part, text);
+    do {
+        size = rules__key_fill(&reader, buffer, sizeof(buffer));
+        SHA256Update(sha256, buffer, size);
+    } while (size == sizeof(buffer));
 }
 
 /* ---- texts --------------------------------------------------------------------------------- */
@@ -35,27 +42,37 @@ static const bool is_plain[256] = {
     ['='] = true,         ['?'] = true,         ['&'] = true,         [';'] = true,
 };
 
-static void write_text(struct slice text, struct writer *w)
+static void write_text_byte(uint8_t c, struct writer *w)
 {
+    if (is_plain[c]) {
+        writer_uint8(w, c);
+    } else {
+        writer_uint8(w, '%');
+        writer_uint8(w, (uint8_t)upper_hex[c >> 4]);
+        writer_uint8(w, (uint8_t)upper_hex[c & 15]);
+    }
+}
+
+static void write_text(const struct rules__key_part *part, struct slice text, struct writer *w)
+{
+    uint8_t begins[RULES_SUBJECT_TEXT + 1]; /* each takes one byte or more */
+    struct rules__key_reader reader = rules__key_read(part, text);
+    size_t size = rules__key_fill(&reader, begins, sizeof(begins));
     writer_uint8(w, '=');
     uint8_t *begin = w->position;
     uint8_t *head = begin;
-    for (size_t i = 0; i < text.size; i++) {
-        uint8_t c = text.data[i];
+    for (size_t i = 0; i < size; i++) {
         size_t left = RULES_SUBJECT_TEXT - (size_t)(w->position - begin);
-        if ((is_plain[c] ? 1u : 3u) > left) {
+        if ((is_plain[begins[i]] ? 1u : 3u) > left) {
+            SHA2_CTX sha256;
+            SHA256Init(&sha256);
+            digest_text(&sha256, part, text);
             w->position = head;
             writer_uint8(w, '#');
-            write_digest(text, w);
+            write_digest(&sha256, w);
             return;
         }
-        if (is_plain[c]) {
-            writer_uint8(w, c);
-        } else {
-            writer_uint8(w, '%');
-            writer_uint8(w, (uint8_t)upper_hex[c >> 4]);
-            writer_uint8(w, (uint8_t)upper_hex[c & 15]);
-        }
+        write_text_byte(begins[i], w);
         if (w->position - begin <= RULES_SUBJECT_HEAD)
             head = w->position;
     }
@@ -133,8 +150,8 @@ static void write_prefix(const struct rules__key_part *part, uint8_t prefix, uin
 
 /* No two values that are counted apart are written alike: only a text begins with '=', only an
  * IPv6 address has a ':' and doesn't, only an IPv4 address has a '.' and doesn't. */
-static void write_part(const struct rules__key_part *part, const struct value *value,
-                       struct writer *w)
+static void write_value(const struct rules__key_part *part, const struct value *value,
+                        struct writer *w)
 {
     switch (value->type) {
     case VALUE_NULL:
@@ -161,9 +178,28 @@ static void write_part(const struct rules__key_part *part, const struct value *v
         break;
     case VALUE_STRING:
     case VALUE_BINARY:
-        write_text(value->bytes, w);
+        write_text(part, value->bytes, w);
         break;
     }
+}
+
+/* A part of which all are written so: of a text's '=' and bytes, of another value's text. */
+static void write_hashed(const struct rules__key_part *part, const struct value *value,
+                         struct writer *w)
+{
+    SHA2_CTX sha256;
+    SHA256Init(&sha256);
+    if (value->type == VALUE_STRING) {
+        SHA256Update(&sha256, (const uint8_t *)"=", 1);
+        digest_text(&sha256, part, value->bytes);
+    } else {
+        uint8_t buffer[PART_MAX];
+        struct writer plain = writer_open(buffer, sizeof(buffer));
+        write_value(part, value, &plain);
+        SHA256Update(&sha256, buffer, writer_size(&plain));
+    }
+    writer_uint8(w, '#');
+    write_digest(&sha256, w);
 }
 
 void rules_subject_text(const struct rules_rule *rule, const struct value *values, struct writer *w)
@@ -177,7 +213,7 @@ void rules_subject_text(const struct rules_rule *rule, const struct value *value
         if (i)
             writer_uint8(&whole, ',');
         if (rules__key_value(part, &canonical, &counted))
-            write_part(part, &counted, &whole);
+            (part->hash ? write_hashed : write_value)(part, &counted, &whole);
     }
     if (rule->key_count == 0)
         writer_uint8(&whole, '*');
@@ -187,7 +223,10 @@ void rules_subject_text(const struct rules_rule *rule, const struct value *value
         struct writer shorter = writer_open(cut, sizeof(cut));
         writer_bytes(&shorter, slice_of(text.data, sizeof(cut) - 1 - DIGEST_MAX));
         writer_uint8(&shorter, '!');
-        write_digest(text, &shorter);
+        SHA2_CTX sha256;
+        SHA256Init(&sha256);
+        SHA256Update(&sha256, text.data, text.size);
+        write_digest(&sha256, &shorter);
         writer_bytes(w, writer_slice(&shorter));
     } else {
         writer_bytes(w, text);

@@ -127,10 +127,11 @@ static void load_rule_consistency(struct rules__loader *loader, const struct rul
 static void load_charge_denied(struct rules__loader *loader, const struct rules__field *field,
                                const struct rules__node *node, void *object)
 {
-    static const char *const words[] = {"false", "true"};
     struct draft *draft = object;
+    struct rules__field into_rule = *field;
+    into_rule.offset = offsetof(struct rules_rule, charge_denied);
     draft->charge_denied = node;
-    draft->rule->charge_denied = rules__word(loader, field->name, node, words, COUNT(words)) == 1;
+    rules__load_bool(loader, &into_rule, node, draft->rule);
 }
 
 static const struct rules__field rule_fields[] = {

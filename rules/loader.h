@@ -182,6 +182,9 @@ void *rules__allocate(struct rules__loader *loader, size_t count, size_t size);
 /* Notes the node itself at field->offset of object. */
 rules__load_function rules__load_node;
 
+/* true or false, into the bool at field->offset of object. */
+rules__load_function rules__load_bool;
+
 /* Loads of one number into field->offset of object. */
 rules__load_function rules__load_number;
 rules__load_function rules__load_size;
@@ -256,7 +259,7 @@ int32_t rules__message_of(struct rules__loader *loader, const struct rules__node
 void rules__load_limits(struct rules__loader *loader, struct rules_rule *rule,
                         const struct rules__node *node);
 
-/* ---- operator.c, key.c --------------------------------------------------------------------- */
+/* ---- operator.c, load_key.c ---------------------------------------------------------------- */
 
 void rules__load_match(struct rules__loader *loader, struct rules_rule *rule,
                        const struct rules__node *node);

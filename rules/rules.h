@@ -367,6 +367,9 @@ static inline struct hash128 rules_key(const struct rules_limit *limit, struct h
  *     a text of more than RULES_SUBJECT_TEXT bytes when so written
  *                    =HEAD#HEX: what fits RULES_SUBJECT_HEAD bytes of it, and the first 128 bits of
  *                    the SHA-256 of its bytes
+ *     with hash: true
+ *                    #HEX: the first 128 bits of the SHA-256 of '=' and a text's bytes, or of what
+ *                    another value would be written as
  * What is longer than RULES_SUBJECT_MAX in all is HEAD!HEX: its first bytes, and the first 128 bits
  * of the SHA-256 of all of them. (Requests choose these texts: a hash that isn't cryptographic, and
  * whose seed all agents know, would let one be counted as another.) */

@@ -271,6 +271,16 @@ void rules__load_node(struct rules__loader *loader, const struct rules__field *f
     *into = node;
 }
 
+/* ---- true or false -------------------------------------------------------------------------- */
+
+void rules__load_bool(struct rules__loader *loader, const struct rules__field *field,
+                      const struct rules__node *node, void *object)
+{
+    static const char *const words[] = {"false", "true"};
+    bool truth = rules__word(loader, field->name, node, words, 2) == 1;
+    memcpy((uint8_t *)object + field->offset, &truth, sizeof(truth));
+}
+
 /* ---- numbers ------------------------------------------------------------------------------- */
 
 typedef bool parse_function(struct slice text, uint64_t *number);

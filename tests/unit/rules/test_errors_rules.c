@@ -164,8 +164,9 @@ static const struct wrong_file wrong_files[] = {
      "3:19: key is empty, expected a list of arguments, as in [ src/64 ], or [] for one counter "
      "for all\n"},
     {RULE("{ name: r, key: { src: 64 }, limits: { limit: 1, window: 1s } }"),
-     "3:19: key is a mapping, expected an argument, as in tenant, src/64 (IPv6 by /64) or "
-     "src/24/64 (IPv4 by /24 too)\n"},
+     "3:19: a part of key has no key \"arg\", expected an argument, as in tenant or src/64\n"
+     "3:21: unknown key \"src\" in a part of key, expected one of arg, lower, segments, hash, "
+     "default\n"},
     {RULE("{ name: r, key: [ src/32 ], limits: { limit: 1, window: 1s } }"),
      "3:21: key is \"src/32\", expected an IPv6 prefix length from 33 to 128 behind the '/', or "
      "IPv4's and IPv6's, as in src/24/64\n"},
@@ -195,7 +196,7 @@ static const struct wrong_file wrong_files[] = {
      "3:44: an argument of key is \"\", expected a name of 1 to 64 letters, digits, '.', '_', '-' "
      "and ':'\n"
      "3:48: key is a list, expected an argument, as in tenant, src/64 (IPv6 by /64) or src/24/64 "
-     "(IPv4 by /24 too)\n"},
+     "(IPv4 by /24 too), or a mapping, as in { arg: host, lower: true }\n"},
     {RULE("{ name: r, key: [ src/24/64/3 ], limits: { limit: 1, window: 1s } }"),
      "3:21: key is \"src/24/64/3\", expected an IPv4 prefix length from 1 to 32 and an IPv6 one "
      "from 1 to 128, as in src/24/64\n"},

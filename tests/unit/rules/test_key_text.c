@@ -233,7 +233,7 @@ END_TEST
 static struct value random_text(struct random *random)
 {
     static char memory[1 << 20];
-    static const char alphabet[] = "a7=,#!%{}:*/.-\0\n\xc3\xff";
+    static const char alphabet[] = "aA27=,#!%{}:*/..-?\0\n\xc3\xff";
     static size_t used;
     size_t size = (size_t)random_below(random, 6);
     uint64_t kind = random_below(random, 6);
@@ -326,6 +326,11 @@ static const char *const keys[] = {
     "[ a, b, c, d, e, f, g, h ]",
     "[ a/1/1 ]",
     "[ a, b/32/128, c ]",
+    "{ arg: a, lower: true }",
+    "[ { arg: a, hash: true }, { arg: b/64, hash: true, default: =a } ]",
+    "{ arg: a, segments: 1 }",
+    "[ { arg: a, segments: 3 }, { arg: b, segments: 2, lower: true, hash: true } ]",
+    "[ { arg: a, default: 7 }, { arg: b/24/48, default: '7.7.7.7' }, { arg: c/64, default: c } ]",
 };
 
 /* Subjects of random values; those of a rule that has no key for them are passed over. */
