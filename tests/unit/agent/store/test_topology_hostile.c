@@ -14,13 +14,11 @@ static redisReply *copy_of(const redisReply *reply)
     redisReply *copy = calloc(1, sizeof(*copy));
     *copy = *reply;
     copy->str = NULL;
-    copy->element = NULL;
     if (reply->str) {
         copy->str = malloc((size_t)reply->len + 1);
         memcpy(copy->str, reply->str, (size_t)reply->len + 1);
     }
-    if (reply->elements)
-        copy->element = malloc(reply->elements * sizeof(*copy->element));
+    copy->element = calloc(reply->elements, sizeof(void *));
     for (size_t i = 0; i < reply->elements; i++)
         copy->element[i] = copy_of(reply->element[i]);
     return copy;
@@ -38,7 +36,7 @@ static void free_copy(redisReply *copy)
 /* The n-th reply of a tree, itself the first; NULL past the last, with *n less the tree's size. */
 static redisReply *nth(redisReply *reply, size_t *n)
 {
-    if (*n == 0)
+    if (!reply || *n == 0)
         return reply;
     (*n)--;
     for (size_t i = 0; i < reply->elements; i++) {
@@ -53,10 +51,6 @@ static void drop_elements(redisReply *reply, size_t left)
 {
     while (reply->elements > left)
         free_copy(reply->element[--reply->elements]);
-    if (!left) {
-        free(reply->element);
-        reply->element = NULL;
-    }
 }
 
 /* As hiredis makes a reply of that type. */
