@@ -128,6 +128,13 @@ struct rules__key_reader rules__key_read(const struct rules__key_part *part, str
 /* The text's next bytes: fewer than `room` at its end only. */
 size_t rules__key_fill(struct rules__key_reader *reader, uint8_t *buffer, size_t room);
 
+/* ---- hit.c --------------------------------------------------------------------------------- */
+
+/* What a rule that matches comes to, for canonical values: its kind and, where it limits, whom, by
+ * which limits, and how many units. */
+void rules__hit(const struct rules_set *set, const struct rules_rule *rule,
+                const struct value *values, struct rules_hit *hit);
+
 /* ---- match.c ------------------------------------------------------------------------------- */
 
 /* Indexes of rules, ascending: file order. */

@@ -52,20 +52,9 @@ static bool consider(const struct rules_set *set, uint32_t index, const struct v
                      struct rules_hit *hits, size_t *count)
 {
     const struct rules_rule *rule = &set->rules[index];
-    struct rules_hit *hit = &hits[*count];
     if (!holds(rule, values))
         return false;
-    *hit = (struct rules_hit){
-        .rule = rule,
-        .kind = rule->action == RULES_ACTION_DENY ? RULES_HIT_DENY : RULES_HIT_ALLOW,
-        .limits = rule->limits,
-        .limit_count = rule->limit_count,
-        .cost = 1,
-        .enforced = true,
-    };
-    if (rule->action == RULES_ACTION_LIMIT)
-        hit->kind = rules__subject(rule, set->seed, values, &hit->subject) ? RULES_HIT_LIMIT
-                                                                           : RULES_HIT_NO_KEY;
+    rules__hit(set, rule, values, &hits[*count]);
     (*count)++;
     return rule->action != RULES_ACTION_LIMIT;
 }
