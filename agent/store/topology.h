@@ -36,7 +36,7 @@ struct topology_shard {
 enum topology_placement {
     TOPOLOGY_ONE,    /* one shard holds every key: single, sentinel */
     TOPOLOGY_KETAMA, /* by the continuum; the shards in the order of the rule file */
-    TOPOLOGY_SLOTS,  /* by the table of slots; the shards in the order of their names */
+    TOPOLOGY_SLOTS,  /* by the table of slots; the shards in the order of host and port */
 };
 
 struct topology {
