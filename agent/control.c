@@ -136,10 +136,10 @@ static void on_connection(struct ev_loop *loop, ev_io *watcher, int events)
 
 /* ---- rules --------------------------------------------------------------------------------- */
 
-static void log_problem(void *context, const char *line)
+static void log_problem(void *context, const struct file_finding *finding)
 {
     (void)context;
-    log_event(LOG_ERROR, "rule file refused", LOG_STRING("problem", line));
+    log_event(LOG_ERROR, "rule file refused", LOG_STRING("problem", finding->text));
 }
 
 static struct ruleset *load(struct server *server, file_problem *problem)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "agent/file.h"
+#include "agent/quote.h"
 
 #define LINE_MAX_BYTES 1024
 
@@ -37,13 +38,19 @@ static struct slice variable(const char *name)
     return value ? slice_of_string(value) : slice_of(NULL, 0);
 }
 
+/* Says something that is about no line of the file. */
+static void say(file_problem *problem, void *context, const char *text)
+{
+    problem(context, &(struct file_finding){.text = text});
+}
+
 static struct rules_set *compile(struct slice text, const char *name, uint64_t seed,
                                  file_problem *problem, void *context)
 {
     struct rules_report *report = calloc(1, sizeof(*report));
     char line[LINE_MAX_BYTES];
     if (!report) {
-        problem(context, "out of memory");
+        say(problem, context, "out of memory");
         return NULL;
     }
     struct rules_overrides overrides = {
@@ -53,12 +60,14 @@ static struct rules_set *compile(struct slice text, const char *name, uint64_t s
     };
     struct rules_set *set = rules_load_with(text, seed, &overrides, report);
     for (size_t i = 0; i < report->count; i++) {
-        rules_problem_print(&report->problems[i], name, line, sizeof(line));
-        problem(context, line);
+        const struct rules_problem *found = &report->problems[i];
+        rules_problem_print(found, name, line, sizeof(line));
+        problem(context, &(struct file_finding){line, quote_line(text, found->line), found->line,
+                                                found->column});
     }
     if (report->omitted) {
         snprintf(line, sizeof(line), "%s: and %zu more", name, report->omitted);
-        problem(context, line);
+        say(problem, context, line);
     }
     rules_report_free(report);
     free(report);
@@ -80,7 +89,7 @@ struct rules_set *file_load_rules(const char *path, uint64_t seed, file_problem 
         set = compile(slice_of(bytes, size), name, seed, problem, context);
     } else {
         snprintf(line, sizeof(line), "%s: %s", name, strerror(errno));
-        problem(context, line);
+        say(problem, context, line);
     }
     free(bytes);
     if (stream && !standard)
@@ -88,8 +97,8 @@ struct rules_set *file_load_rules(const char *path, uint64_t seed, file_problem 
     return set;
 }
 
-void file_print_problem(void *context, const char *line)
+void file_print_problem(void *context, const struct file_finding *finding)
 {
     (void)context;
-    fprintf(stderr, "%s\n", line);
+    fprintf(stderr, "%s\n", finding->text);
 }

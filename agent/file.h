@@ -4,8 +4,15 @@
 #include "base/base.h"
 #include "rules/rules.h"
 
-/* Told one line of what is wrong with a file, as rules_problem_print writes it. */
-typedef void file_problem(void *context, const char *line);
+/* One thing that is wrong with a file. */
+struct file_finding {
+    const char *text;    /* one line, as rules_problem_print writes it */
+    struct slice source; /* the line of the file that it is about; data NULL: about none */
+    size_t line;
+    size_t column;
+};
+
+typedef void file_problem(void *context, const struct file_finding *finding);
 
 /* Reads and compiles a rule file ("-" is standard input), with what the environment says in place
  * of it (struct rules_overrides). NULL when it can't be read or anything in it is wrong, each thing
@@ -14,4 +21,4 @@ struct rules_set *file_load_rules(const char *path, uint64_t seed, file_problem 
                                   void *context);
 
 /* A problem handler: a line to stderr. */
-void file_print_problem(void *context, const char *line);
+file_problem file_print_problem;
