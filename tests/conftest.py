@@ -20,6 +20,9 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "lib"))
 
+# What they assert is told as what a test asserts is.
+pytest.register_assert_rewrite("fleet", "outages", "scenarios")
+
 import stack  # noqa: E402
 
 VERSIONS = os.environ.get("HAPROXY_VERSIONS", "2.6 3.0 3.2").split()

@@ -1,10 +1,12 @@
 """What agents promise together through Redis, in short runs; tests/chaos has the long ones."""
 
 import contextlib
+import signal
 
 import pytest
 
 import fleet as fleets
+import outages
 import redis
 import scenarios
 import scripted
@@ -131,6 +133,28 @@ def test_replies_lost(bench, server):
         scenarios.replies_lost(bench, relay, SHORT)
 
 
+def test_leases_give_back_what_they_do_not_use(bench, server):
+    """An agent that has leased units and gets no more requests: Redis counts in the end what was let
+    through, and another agent can have the rest."""
+    limit = 1000
+    fleet = Fleet(bench, fleets.single(server, **PATIENT),
+                  [rule(limit=limit, consistency="leased")], agents=2)
+    first, second = (agent.address for agent in fleet.agents)
+    result = fleet.load([first], requests=600, keys=1).result()
+    assert result.allowed == [600] and result.sources["lease"] > 0
+    stack.wait_until(lambda: outages.count_of(server, "k0") == 600, "the leases to be given back")
+    assert fleet.total("sluice_redis_units_back_total") > 0
+    allowed = 600
+
+    def used_up():
+        nonlocal allowed
+        allowed += fleet.load([second], requests=100, keys=1).result().allowed[0]
+        return allowed >= limit
+
+    stack.wait_until(used_up, "the rest to be used", interval=0)
+    assert allowed == limit == outages.count_of(server, "k0")
+
+
 # ---- what Redis is asked ------------------------------------------------------------------------
 
 
@@ -211,31 +235,53 @@ def test_live_agents_are_counted(bench, server):
     wait_agents(fleet, 2)
 
 
-@pytest.mark.parametrize("used", [0, 150])
-def test_agents_alone_share_what_is_left(bench, server, used):
-    """Without Redis, three agents let through no more than the limit between them, and what they
-    knew to be used is taken off."""
-    limit, keys = 300, 4
+@pytest.mark.parametrize("limit, used", [(300, 0), (300, 150), (2, 0)])
+def test_agents_alone_share_what_is_left(bench, server, limit, used):
+    """Without Redis, three agents let through no more than the limit between them, less what they
+    know to be used. Each has a unit at least: with a limit of 2 that makes 3, as they say."""
+    keys = 4
     store = fleets.single(server, deadline="20ms", breaker={"failures": 2}, **HEARTBEAT)
     fleet = Fleet(bench, store, [rule(limit=limit)], agents=3)
     wait_agents(fleet, 3)
     if used:
-        result = fleet.load(requests=used * keys, keys=keys, in_flight=1).result()
-        assert result.allowed == [used] * keys
-        # Whatever worker answers later: all have heard of all of it.
-        for agent in fleet.agents:
-            assert fleets.metrics(agent).sum("sluice_redis_takes_total", by="redis") > 0
+        before = fleet.load(requests=used * keys, keys=keys, in_flight=1).result()
+        assert before.allowed == [used] * keys
     server.pause()
     result = fleet.load(requests=2 * limit * keys, keys=keys).result()
     server.resume()
     result.check_answered()
     assert result.sources.keys() == {"fallback"}
+    ratio = fleets.metrics(fleet.agents[0]).sum("sluice_fallback_excess_ratio_max")
+    assert ratio == max(1, 3 / limit)
     for allowed in result.allowed:
-        assert 0 < allowed <= limit
+        assert 0 < allowed <= ratio * limit
     if used:
-        assert sum(result.allowed) < limit * keys
-    ratio = fleet.agents[0]
-    assert fleets.metrics(ratio).sum("sluice_fallback_excess_ratio_max") == 1
+        # Not every agent knows of the last few.
+        assert sum(result.allowed) <= keys * (limit - used) * 1.1
+
+
+@pytest.mark.parametrize("end", ["drain", "reload"])
+def test_no_decision_is_lost_when_redis_is_silent(bench, server, end):
+    """Neither by SIGTERM nor by SIGHUP, while requests wait for Redis."""
+    fleet = Fleet(bench, fleets.single(server, deadline="1s"), [rule(limit=1000)], agents=1)
+    (agent,) = fleet.agents
+    with spop.Connection(agent.address, timeout=stack.WAIT) as asker:
+        asker.hello()
+        server.pause()
+        streams = {asker.notify({"api_key": f"k{i}"}) for i in range(50)}
+        fleet.wait_metric("sluice_notifies_total", lambda n: n == 50, "all to have come")
+        if end == "drain":
+            agent.send_signal(signal.SIGTERM)
+        else:
+            fleet.reload([rule(limit=2000)])
+        answers = [asker.receive() for _ in range(50)]
+        assert {answer.kind for answer in answers} == {spop.ACK}
+        assert {answer.stream for answer in answers} == streams
+        assert {answer.variables()["txn.source"] for answer in answers} == {"fallback"}
+        if end == "drain":
+            assert asker.expect_disconnect() == 0
+            assert agent.wait() == 0
+    server.resume()
 
 
 def test_redis_absent_at_the_start(bench):

@@ -208,6 +208,10 @@ class Load:
         if http:
             command.append("--http")
         self.keys = options.get("keys", 100)
+        # How many requests may be under way at once; these are the load's own defaults.
+        self.in_flight = (
+            len(addresses) * options.get("connections", 4) * options.get("in_flight", 32)
+        )
         self.last = {"sent": 0, "answered": 0, "allowed": 0, "lost": 0, "seconds": 0}
         self.final = None
         self.process = subprocess.Popen(

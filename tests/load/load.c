@@ -58,19 +58,26 @@ static bool connect_more(struct load *load, const char *address)
     return true;
 }
 
-static bool obey(struct load *load, char *line)
+static bool begin_phase(struct load *load, const char *name)
 {
-    if (strncmp(line, "phase ", 6) == 0) {
-        tally_begin_phase(&load->tally, slice_of_string(line + 6), clock_now());
-    } else if (strncmp(line, "connect ", 8) == 0) {
+    if (tally_begin_phase(&load->tally, slice_of_string(name), clock_now()))
+        return true;
+    fprintf(stderr, "load: phase '%s' is one too many, or its name too long\n", name);
+    return false;
+}
+
+static bool obey(struct load *load, const char *line)
+{
+    if (strncmp(line, "phase ", 6) == 0)
+        return begin_phase(load, line + 6);
+    if (strncmp(line, "connect ", 8) == 0)
         return connect_more(load, line + 8);
-    } else if (strcmp(line, "stop") == 0) {
+    if (strcmp(line, "stop") == 0) {
         load->stopping = true;
-    } else {
-        fprintf(stderr, "load: what is '%s'?\n", line);
-        return false;
+        return true;
     }
-    return true;
+    fprintf(stderr, "load: what is '%s'?\n", line);
+    return false;
 }
 
 static bool read_orders(struct load *load)

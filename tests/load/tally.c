@@ -50,13 +50,14 @@ static void copy_name(char name[TALLY_NAME_MAX], struct slice from)
     name[size] = 0;
 }
 
-void tally_begin_phase(struct tally *tally, struct slice name, uint64_t now)
+bool tally_begin_phase(struct tally *tally, struct slice name, uint64_t now)
 {
-    if (tally->phase_count == TALLY_PHASES_MAX)
-        return;
+    if (tally->phase_count == TALLY_PHASES_MAX || name.size >= TALLY_NAME_MAX)
+        return false;
     struct tally_phase *phase = &tally->phases[tally->phase_count++];
     copy_name(phase->name, name);
     phase->began_at = now;
+    return true;
 }
 
 struct tally_request tally_ask(struct tally *tally, uint32_t key, uint64_t due)

@@ -8,9 +8,9 @@
 
 #include "base/base.h"
 
-#define TALLY_PHASES_MAX  32
+#define TALLY_PHASES_MAX  128
 #define TALLY_SOURCES_MAX 16
-#define TALLY_NAME_MAX    32
+#define TALLY_NAME_MAX    64
 
 /* Durations in buckets of less than a percent: exact below 128, then 64 to each power of two. */
 #define TALLY_BUCKETS (128 + 64 * 26)
@@ -71,8 +71,9 @@ struct tally_request {
 bool tally_open(struct tally *tally, uint32_t keys, size_t grants, uint64_t now);
 void tally_close(struct tally *tally);
 
-/* Requests due from now on are of a new phase. When there are too many, the last goes on. */
-void tally_begin_phase(struct tally *tally, struct slice name, uint64_t now);
+/* Requests due from now on are of a new phase. False, and the last goes on, when there are too
+ * many or its name is too long. */
+bool tally_begin_phase(struct tally *tally, struct slice name, uint64_t now);
 
 struct tally_request tally_ask(struct tally *tally, uint32_t key, uint64_t due);
 
