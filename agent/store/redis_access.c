@@ -8,6 +8,10 @@
 #include "agent/store/redis_tls.h"
 #include "agent/store/resp.h"
 
+/* AUTH's answer comes in one piece, or a few. Each read waits for the time-out, but a server that
+ * sends a byte at a time could make any number of them. */
+#define GREETING_READS 8
+
 /* Of a reply; CLUSTER SHARDS of the largest cluster needs 100,000. */
 #define ELEMENTS_MAX 1000000
 
@@ -266,6 +270,21 @@ static redisContext *reach(const char *address, int port, struct timeval timeout
     return redis;
 }
 
+/* The answer to what has been appended; NULL when it has not come after so many reads. False for a
+ * lost connection. */
+static bool wait_for_answer(redisContext *redis, void **answer)
+{
+    int sent = 0;
+    while (!sent)
+        if (redisBufferWrite(redis, &sent) != REDIS_OK)
+            return false;
+    for (int reads = 0; !*answer && reads < GREETING_READS; reads++)
+        if (redisBufferRead(redis) != REDIS_OK ||
+            redisGetReplyFromReader(redis, answer) != REDIS_OK)
+            return false;
+    return true;
+}
+
 static bool greet(const struct redis_access *access, redisContext *redis, char why[REDIS_WHY_MAX])
 {
     void *answer = NULL;
@@ -273,8 +292,12 @@ static bool greet(const struct redis_access *access, redisContext *redis, char w
         return true;
     if (redisAppendFormattedCommand(redis, (const char *)access->greeting, access->greeting_size) !=
             REDIS_OK ||
-        redisGetReply(redis, &answer) != REDIS_OK) {
+        !wait_for_answer(redis, &answer)) {
         redis_access_explain(redis, why);
+        return false;
+    }
+    if (!answer) {
+        snprintf(why, REDIS_WHY_MAX, "AUTH was answered by too little at a time");
         return false;
     }
     const redisReply *reply = answer;

@@ -1,6 +1,9 @@
 /* How a server is reached: what is read and what is refused, and a real redis-server reached. */
 #include <signal.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "redis_bench.h"
@@ -304,6 +307,35 @@ START_TEST(tls_where_there_is_none_is_an_error)
 }
 END_TEST
 
+/* Each byte comes well within the time-out, and the answer never. */
+START_TEST(a_server_that_answers_a_byte_at_a_time_is_given_up)
+{
+    struct secret *secret = secret_open(SLICE("secret"));
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s.sock", secret->path);
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    ck_assert_int_eq(listen(listener, 1), 0);
+    pid_t server = fork();
+    if (server == 0) {
+        int client = accept(listener, NULL, NULL);
+        while (send(client, "+", 1, MSG_NOSIGNAL) == 1)
+            usleep(1000);
+        _exit(0);
+    }
+    struct redis_access *access = redis_access_open(&secret->store, false, secret->why);
+    ck_assert_msg(access != NULL, "%s", secret->why);
+    ck_assert_ptr_null(
+        redis_access_connect(access, address.sun_path, 0, "trickle", 10000000, secret->why));
+    ck_assert_str_eq(secret->why, "AUTH was answered by too little at a time");
+    redis_access_close(access);
+    ck_assert_int_eq(waitpid(server, NULL, 0), server); /* which has seen the connection end */
+    close(listener);
+    unlink(address.sun_path);
+    secret_close(secret);
+}
+END_TEST
+
 UNIT_MAIN("redis access", a_password_is_a_file_without_the_end_of_its_line,
           a_file_that_holds_no_password_is_refused, a_password_has_a_longest_length,
           what_cannot_be_read_is_named, a_path_of_any_length_is_refused_in_a_sentence_that_ends,
@@ -311,4 +343,4 @@ UNIT_MAIN("redis access", a_password_is_a_file_without_the_end_of_its_line,
           a_server_is_reached_with_a_password_or_a_user, a_wrong_password_is_said_to_be_one,
           a_password_that_nobody_asked_for_is_an_error, a_server_that_is_not_there_is_an_error,
           a_silent_server_is_given_up, a_server_that_falls_silent_later_is_given_up,
-          tls_where_there_is_none_is_an_error)
+          a_server_that_answers_a_byte_at_a_time_is_given_up, tls_where_there_is_none_is_an_error)
