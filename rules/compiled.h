@@ -148,6 +148,9 @@ struct rules__index {
     struct rules__names messages;
     struct rules__rule_list any; /* rules that name no message */
     struct rules__rule_list of_message[RULES_MAX_MESSAGES];
+    /* For explain.h: each mention of a name, in the order of reading. */
+    const struct rules_use *uses;
+    struct rules_use *last_use;
 };
 
 /* Fills the lists from set->rules. False when out of memory. */

@@ -1,6 +1,29 @@
+#include "rules/explain.h"
 #include "rules/loader.h"
 
-int rules__slot_of(struct rules__loader *loader, const struct rules__node *node,
+/* Notes that the rule which is being read mentions a name. */
+static void note_use(struct rules__loader *loader, const struct rules__node *node,
+                     enum rules_use_kind kind, uint32_t number)
+{
+    struct rules__index *index = loader->set->index;
+    struct rules_use *use = rules__allocate(loader, 1, sizeof(*use));
+    if (!use)
+        return;
+    *use = (struct rules_use){
+        .kind = kind,
+        .rule = (uint32_t)loader->set->rule_count,
+        .number = number,
+        .line = node->line,
+        .column = node->column,
+    };
+    if (index->last_use)
+        index->last_use->next = use;
+    else
+        index->uses = use;
+    index->last_use = use;
+}
+
+static int slot_of(struct rules__loader *loader, const struct rules__node *node,
                    struct slice argument)
 {
     struct rules_set *set = loader->set;
@@ -21,7 +44,16 @@ int rules__slot_of(struct rules__loader *loader, const struct rules__node *node,
     return (int)set->slot_count++;
 }
 
-int32_t rules__message_of(struct rules__loader *loader, const struct rules__node *node,
+int rules__slot_of(struct rules__loader *loader, const struct rules__node *node,
+                   struct slice argument)
+{
+    int slot = slot_of(loader, node, argument);
+    if (slot >= 0)
+        note_use(loader, node, RULES_USE_ARGUMENT, (uint32_t)slot);
+    return slot;
+}
+
+static int32_t message_of(struct rules__loader *loader, const struct rules__node *node,
                           struct slice message)
 {
     struct rules_set *set = loader->set;
@@ -38,4 +70,13 @@ int32_t rules__message_of(struct rules__loader *loader, const struct rules__node
     if (!rules__names_put(messages, &set->arena, rules__keep(loader, message), number))
         rules__no_memory(loader);
     return (int32_t)number;
+}
+
+int32_t rules__message_of(struct rules__loader *loader, const struct rules__node *node,
+                          struct slice message)
+{
+    int32_t number = message_of(loader, node, message);
+    if (number >= 0)
+        note_use(loader, node, RULES_USE_MESSAGE, (uint32_t)number);
+    return number;
 }

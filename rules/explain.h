@@ -1,0 +1,53 @@
+/* What a rule set is made of, for the tools that tell people: which arguments each rule reads and
+ * where it says so, and what in it is of no use. For files that are right; nothing here is needed
+ * to decide. Thread-safe on a set, as rules.h has it.
+ */
+#pragma once
+
+#include "rules/rules.h"
+
+/* ---- what is read -------------------------------------------------------------------------- */
+
+enum rules_use_kind {
+    RULES_USE_ARGUMENT, /* an argument of a message */
+    RULES_USE_MESSAGE,  /* a message, by its name */
+};
+
+/* A name that a rule mentions, in the order in which they were read: of one rule, its message
+ * before its arguments. */
+struct rules_use {
+    const struct rules_use *next;
+    enum rules_use_kind kind;
+    uint32_t rule;   /* its index */
+    uint32_t number; /* of a slot, or of a message */
+    uint32_t line;   /* where it stands; 0: in `defaults`, or in a file that this one includes */
+    uint32_t column;
+};
+
+/* The first; NULL: there is none. */
+const struct rules_use *rules_uses(const struct rules_set *set);
+
+/* How many messages the rules name, and what they are called. */
+size_t rules_message_count(const struct rules_set *set);
+struct slice rules_message_name(const struct rules_set *set, int message);
+
+/* ---- warnings ------------------------------------------------------------------------------ */
+
+/* What a proxy is configured to send. */
+struct rules_sent {
+    const char *message;
+    const char *const *arguments; /* [count] */
+    size_t count;
+};
+
+struct rules_sent_list {
+    const char *file; /* that says so, for people */
+    const struct rules_sent *messages;
+    size_t count;
+};
+
+/* What is right in the file and yet of no use, as problems whose text begins with "warning: ".
+ * sent: NULL where it isn't known what is sent. The report is initialised here and must be freed.
+ */
+void rules_warn(const struct rules_set *set, const struct rules_sent_list *sent,
+                struct rules_report *report);
