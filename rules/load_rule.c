@@ -212,7 +212,6 @@ static void load_rule(struct rules__loader *loader, struct rules_rule *rule,
         rules__load_key(loader, rule, draft.key);
     if (draft.limits)
         rules__load_limits(loader, rule, draft.limits);
-    loader->set->limit_count += rule->limit_count;
 }
 
 void rules__load_rules(struct rules__loader *loader, const struct rules__field *field,

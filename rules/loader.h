@@ -96,7 +96,7 @@ struct rules__loader {
     struct rules_report *report;
     struct arena scratch;            /* what only loading needs */
     struct rules__names rule_names;  /* to their index */
-    struct rules__names limit_names; /* to their rule's index */
+    struct rules__names limit_names; /* to their counter's number */
     struct slice *slot_names;        /* [RULES_MAX_SLOTS] */
     struct slice default_message;    /* empty: none */
     enum limit_algorithm algorithm;  /* that of a limit that names none */
@@ -256,8 +256,38 @@ int32_t rules__message_of(struct rules__loader *loader, const struct rules__node
 
 /* ---- load_limit.c -------------------------------------------------------------------------- */
 
+/* The limits of a rule while it is read: where they stand, and what they are called there. */
+struct rules__limit_draft {
+    const struct rules__node *node;
+    const struct rules__node *name_node; /* NULL: it has no name of its own */
+    struct slice name;
+};
+
+struct rules__list_draft {
+    struct rules_limit *limits; /* [count] */
+    struct rules__limit_draft *drafts;
+    size_t count;
+};
+
+struct rules__limits_draft {
+    struct rules_rule *rule;
+    struct rules__list_draft *lists; /* with room for all that the rule can have */
+    size_t count;
+};
+
 void rules__load_limits(struct rules__loader *loader, struct rules_rule *rule,
                         const struct rules__node *node);
+
+/* The limits of a list, or the one in its place, as one more of the draft's; none where it is
+ * unlimited. NULL when out of memory (reported). */
+struct rules__list_draft *rules__load_list(struct rules__loader *loader,
+                                           struct rules__limits_draft *draft,
+                                           const struct rules__node *node);
+
+/* ---- load_counter.c ------------------------------------------------------------------------ */
+
+/* Gives the limits of all lists of a rule their names, and the rule its lists. */
+void rules__finish_limits(struct rules__loader *loader, const struct rules__limits_draft *draft);
 
 /* ---- operator.c, load_key.c ---------------------------------------------------------------- */
 

@@ -13,6 +13,7 @@
 #define RULES_FILE_MAX      (16u << 20) /* bytes of text */
 #define RULES_MAX_RULES     100000
 #define RULES_MAX_LIMITS    8   /* of one rule */
+#define RULES_MAX_COUNTERS  32  /* algorithms and windows that differ, of one rule */
 #define RULES_MAX_KEY_PARTS 8   /* of one rule */
 #define RULES_MAX_SLOTS     256 /* distinct argument names of a set */
 #define RULES_MAX_MESSAGES  64  /* distinct message names of a set */
@@ -180,6 +181,12 @@ struct rules_limit {
 
 #define RULES_STORE_NAME_MAX 96
 
+/* Limits that apply together. None: what has them isn't limited. */
+struct rules_limit_list {
+    const struct rules_limit *limits;
+    size_t count;
+};
+
 #define RULES_ENFORCE_ALL 10000
 
 struct rules_rule {
@@ -204,7 +211,11 @@ struct rules_rule {
      * long (the window of a sliding log of 1 unit); both NULL: there is no penalty. */
     const struct rules_limit *penalty_count;
     const struct rules_limit *penalty_mark;
-    /* What it says itself, without its tiers and overrides: a hit has those that apply. */
+    /* All that can apply: its own limits or those of its tiers, and of its overrides. A hit has
+     * those that do. */
+    const struct rules_limit_list *lists;
+    size_t list_count;
+    /* The one of these that applies where no tier and no override does. */
     const struct rules_limit *limits;
     size_t limit_count;
 
@@ -220,7 +231,7 @@ struct rules_set {
     struct rules_settings settings;
     const struct rules_rule *rules;
     size_t rule_count;
-    size_t limit_count; /* of all rules: the most that one message can be subject to */
+    size_t limit_count; /* of all rules, with their tiers and overrides */
     size_t slot_count;
     const struct slice *slot_names; /* [slot_count] */
 

@@ -90,7 +90,7 @@ static void check_hits(const struct rules_set *set, const struct value *values,
         require((hits[i].kind == RULES_HIT_ALLOW) == (rule->action == RULES_ACTION_ALLOW));
         require((hits[i].kind == RULES_HIT_DENY) == (rule->action == RULES_ACTION_DENY));
         require(!stops || i + 1 == count);
-        require(stops || rule->limit_count >= 1);
+        require(hits[i].kind == RULES_HIT_LIMIT || hits[i].limit_count == 0);
         if (hits[i].kind == RULES_HIT_LIMIT)
             check_subject(rule, values);
     }
@@ -112,6 +112,29 @@ static void match(const struct rules_set *set, struct slice text)
     free(hits);
 }
 
+/* How many there are. */
+static size_t check_limits(const struct rules_rule *rule)
+{
+    size_t count = 0;
+    bool has_own = rule->list_count == 0;
+    for (size_t i = 0; i < rule->list_count; i++) {
+        const struct rules_limit_list *list = &rule->lists[i];
+        has_own = has_own || (list->limits == rule->limits && list->count == rule->limit_count);
+        count += list->count;
+        for (size_t k = 0; k < list->count; k++) {
+            const struct rules_limit *limit = &list->limits[k];
+            require(limit->rule == rule);
+            require(limit_check(&limit->limit) == NULL);
+            require(limit->name.size >= 1 && limit->name.size <= RULES_NAME_MAX);
+            require(limit->policy.size > limit->name.size);
+            require(limit->store_name.size > rule->name.size);
+            require(limit->store_name.size <= RULES_STORE_NAME_MAX);
+        }
+    }
+    require(has_own || !rule->limits);
+    return count;
+}
+
 static void check_set(const struct rules_set *set)
 {
     size_t limits = 0;
@@ -120,14 +143,7 @@ static void check_set(const struct rules_set *set)
     for (size_t i = 0; i < set->rule_count; i++) {
         const struct rules_rule *rule = &set->rules[i];
         require(rule->name.size >= 1 && rule->name.size <= RULES_NAME_MAX);
-        limits += rule->limit_count;
-        for (size_t k = 0; k < rule->limit_count; k++) {
-            require(rule->limits[k].rule == rule);
-            require(limit_check(&rule->limits[k].limit) == NULL);
-            require(rule->limits[k].policy.size > rule->limits[k].name.size);
-            require(rule->limits[k].store_name.size > rule->name.size);
-            require(rule->limits[k].store_name.size <= RULES_STORE_NAME_MAX);
-        }
+        limits += check_limits(rule);
     }
     require(limits == set->limit_count);
     require(set->settings.listener_count >= 1);

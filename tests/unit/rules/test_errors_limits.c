@@ -2,11 +2,58 @@
  * everything that is said about it. */
 #include "helper.h"
 
+/* The first rule begins at line 3, column 3. */
+#define RULE(text) "listen: :0\nrules:\n- " text "\n"
+
 /* A rule whose key is at line 3, column 19. */
 #define KEY(text)                                                                                  \
     "listen: :0\nrules:\n- { name: r, key: " text ", limits: { limit: 1, window: 1s } }\n"
 
 static const struct wrong_file wrong_files[] = {
+    {RULE("{ name: r, key: , limits: { limit: 1, window: 1s } }"),
+     "3:19: key is empty, expected a list of arguments, as in [ src/64 ], or [] for one counter "
+     "for all\n"},
+    {RULE("{ name: r, key: { src: 64 }, limits: { limit: 1, window: 1s } }"),
+     "3:19: a part of key has no key \"arg\", expected an argument, as in tenant or src/64\n"
+     "3:21: unknown key \"src\" in a part of key, expected one of arg, lower, segments, hash, "
+     "default\n"},
+    {RULE("{ name: r, key: [ src/32 ], limits: { limit: 1, window: 1s } }"),
+     "3:21: key is \"src/32\", expected an IPv6 prefix length from 33 to 128 behind the '/', or "
+     "IPv4's and IPv6's, as in src/24/64\n"},
+    {RULE("{ name: r, key: [ src/24 ], limits: { limit: 1, window: 1s } }"),
+     "3:21: key is \"src/24\", expected an IPv6 prefix length from 33 to 128 behind the '/', or "
+     "IPv4's and IPv6's, as in src/24/64\n"},
+    {RULE("{ name: r, key: [ src/129, b/33/64, c/0/64, d/24/0 ], limits: { limit: 1, window: 1s } "
+          "}"),
+     "3:21: key is \"src/129\", expected an IPv6 prefix length from 33 to 128 behind the '/', or "
+     "IPv4's and IPv6's, as in src/24/64\n"
+     "3:30: key is \"b/33/64\", expected an IPv4 prefix length from 1 to 32 and an IPv6 one from 1 "
+     "to 128, as in src/24/64\n"
+     "3:39: key is \"c/0/64\", expected an IPv4 prefix length from 1 to 32 and an IPv6 one from 1 "
+     "to 128, as in src/24/64\n"
+     "3:47: key is \"d/24/0\", expected an IPv4 prefix length from 1 to 32 and an IPv6 one from 1 "
+     "to 128, as in src/24/64\n"},
+    {RULE("{ name: r, key: [ src/, /64, a/b, 'a b', '', [ a ] ], limits: { limit: 1, window: 1s } "
+          "}"),
+     "3:21: key is \"src/\", expected an IPv6 prefix length from 33 to 128 behind the '/', or "
+     "IPv4's and IPv6's, as in src/24/64\n"
+     "3:27: an argument of key is empty, expected a name of 1 to 64 letters, digits, '.', '_', '-' "
+     "and ':'\n"
+     "3:32: key is \"a/b\", expected an IPv6 prefix length from 33 to 128 behind the '/', or "
+     "IPv4's and IPv6's, as in src/24/64\n"
+     "3:37: an argument of key is \"a b\", expected a name of 1 to 64 letters, digits, '.', '_', "
+     "'-' and ':'\n"
+     "3:44: an argument of key is \"\", expected a name of 1 to 64 letters, digits, '.', '_', '-' "
+     "and ':'\n"
+     "3:48: key is a list, expected an argument, as in tenant, src/64 (IPv6 by /64) or src/24/64 "
+     "(IPv4 by /24 too), or a mapping, as in { arg: host, lower: true }\n"},
+    {RULE("{ name: r, key: [ src/24/64/3 ], limits: { limit: 1, window: 1s } }"),
+     "3:21: key is \"src/24/64/3\", expected an IPv4 prefix length from 1 to 32 and an IPv6 one "
+     "from 1 to 128, as in src/24/64\n"},
+    {RULE("{ name: r, key: [ src, user, src/64 ], limits: { limit: 1, window: 1s } }"),
+     "3:32: argument src again in key, expected it once\n"},
+    {RULE("{ name: r, key: [ a, b, c, d, e, f, g, h, i ], limits: { limit: 1, window: 1s } }"),
+     "3:45: one argument too many in a key, expected at most 8\n"},
     {KEY("{}"), "3:19: a part of key has no key \"arg\", expected an argument, as in tenant or "
                 "src/64\n"},
     {KEY("[ { arg: } ]"), "3:28: arg is empty, expected an argument, as in tenant or src/64\n"},
@@ -43,6 +90,83 @@ static const struct wrong_file wrong_files[] = {
     {KEY("[ a, { arg: a, hash: true } ]"), "3:24: argument a again in key, expected it once\n"},
     {KEY("[ { arg: a, arg: b } ]"),
      "3:31: key \"arg\" again in a part of key, expected it once (it is on line 3)\n"},
+    {RULE("{ name: r, key: [], limits: }"),
+     "3:31: limits is empty, expected a list of limits, as in [ { limit: 5, window: 15m } ]\n"},
+    {RULE("{ name: r, key: [], limits: [] }"),
+     "3:31: limits is an empty list, expected at least one limit\n"},
+    {RULE("{ name: r, key: [], limits: 5 }"),
+     "3:31: a limit is \"5\", expected a mapping, as in { limit: 5, window: 15m }, or unlimited\n"},
+    {RULE("{ name: r, key: [], limits: [ [] ] }"),
+     "3:33: a limit is a list, expected a mapping, as in { limit: 5, window: 15m }, or "
+     "unlimited\n"},
+    {RULE("{ name: r, key: [], limits: [ unlimted, { limit: unlimted, window: 1s } ] }"),
+     "3:33: a limit is \"unlimted\", expected a mapping, as in { limit: 5, window: 15m }, or "
+     "unlimited\n"
+     "3:52: limit is \"unlimted\", expected a whole number from 0 to 1000000000, or unlimited\n"},
+    {RULE("{ name: r, key: [], limits: { limit: unlimited, window: 5 } }"),
+     "3:59: window is \"5\" without a unit, expected one behind the number: ms, s, m, h or d\n"},
+    {RULE("{ name: r, key: [], limits: {} }"),
+     "3:31: a limit has no key \"limit\", expected a whole number from 0 to 1000000000, or "
+     "unlimited\n"
+     "3:31: a limit has no key \"window\", expected a duration, as in 10s\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 5 } }"),
+     "3:31: a limit has no key \"window\", expected a duration, as in 10s\n"},
+    {RULE("{ name: r, key: [], limits: { lmit: 5, window: 1s } }"),
+     "3:33: unknown key \"lmit\" in a limit, expected one of limit, window, burst, algorithm, "
+     "name; did you mean \"limit\"?\n"},
+    {RULE("{ name: r, key: [], limits: { limit: -1, window: 1s } }"),
+     "3:40: limit is \"-1\", expected a whole number from 0 to 1000000000, or unlimited\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 1000000001, window: 1s } }"),
+     "3:40: limit is \"1000000001\", expected a whole number from 0 to 1000000000, or unlimited\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 1.5, window: 1s } }"),
+     "3:40: limit is \"1.5\", expected a whole number from 0 to 1000000000, or unlimited\n"},
+    {RULE("{ name: r, key: [], limits: { limit: many, window: long } }"),
+     "3:40: limit is \"many\", expected a whole number from 0 to 1000000000, or unlimited\n"
+     "3:54: window is \"long\", expected a whole number and ms, s, m, h or d, from 1ms to 366d\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 5, window: 15 } }"),
+     "3:51: window is \"15\" without a unit, expected one behind the number: ms, s, m, h or d\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 5, window: 0s } }"),
+     "3:51: window is \"0s\", expected a whole number and ms, s, m, h or d, from 1ms to 366d\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 5, window: 367d } }"),
+     "3:51: window is \"367d\", expected a whole number and ms, s, m, h or d, from 1ms to 366d\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 5, window: 1w } }"),
+     "3:51: window is \"1w\", expected a whole number and ms, s, m, h or d, from 1ms to 366d\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 5, window: 1h30m } }"),
+     "3:51: window is \"1h30m\", expected a whole number and ms, s, m, h or d, from 1ms to 366d\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 5, window: [ 1s ] } }"),
+     "3:51: window is a list, expected a whole number and ms, s, m, h or d, from 1ms to 366d\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 5, window: 1s, burst: 3 } }"),
+     "3:62: burst of a limit with algorithm sliding-window, expected only with token-bucket\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 5, window: 1s, burst: 0, algorithm: token-bucket } "
+          "}"),
+     "3:62: burst is \"0\", expected a whole number from 1 to 1000000000\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 5, window: 1s, algorithm: gcra } }"),
+     "3:66: algorithm is \"gcra\", expected one of fixed-window, sliding-window, token-bucket, "
+     "sliding-log\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 10001, window: 1s, algorithm: sliding-log } }"),
+     "3:40: limit is 10001, expected at most 10000 with algorithm sliding-log, which remembers "
+     "each unit\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 5, window: 1s, name: a b } }"),
+     "3:61: name is \"a b\", expected a name of 1 to 64 letters, digits, '.', '_' and '-'\n"},
+    {RULE("{ name: r, key: [], limits: [ { limit: 5, window: 60s }, { limit: 6, window: 1m } ] }"),
+     "3:60: a second limit with algorithm sliding-window and window 1m, expected one of them to "
+     "differ\n"},
+    {RULE("{ name: r, key: [], limits: [ { limit: 5, window: 60s, name: x }, { limit: 6, window: "
+          "1h, name: x } ] }"),
+     "3:99: a limit named x again, expected a name of its own (rule r on line 3 has one so "
+     "named)\n"},
+    {RULE("{ name: r-1s, key: [], limits: { limit: 1, window: 1h } }\n"
+          "- { name: r, key: [], limits: [ { limit: 1, window: 1s }, { limit: 1, window: 1h } ] }"),
+     "4:33: a limit named r-1s again, expected a name of its own (rule r-1s on line 3 has one so "
+     "named)\n"},
+    {RULE("{ name: nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn, key: [], "
+          "limits: [ { limit: 1, window: 1s }, { limit: 1, window: 1h } ] }"),
+     "3:94: the name nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn-1s of this "
+     "limit is too long, expected a shorter name of the rule, or a name of the limit's own, of at "
+     "most 64 bytes\n"
+     "3:120: the name nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn-1h of this "
+     "limit is too long, expected a shorter name of the rule, or a name of the limit's own, of at "
+     "most 64 bytes\n"},
 };
 
 START_TEST(every_problem_of_wrong_limits)
