@@ -214,11 +214,10 @@ static void refuse(struct store_take *take, const struct redis_limit_outcome *ou
 {
     const struct limit_result *told = &outcome->result;
     uint64_t retry_after = outcome->next_after;
-    /* More than the next unit: when all of the batch could have been had, or the key is new. */
+    /* More than the next unit: when all of the batch could have been had, of which this one was a
+     * part unless it only asked; or the key is new. */
     if (take->wanted > 1)
-        retry_after = told->retry_after > retry_after && told->retry_after < told->reset_after
-                          ? told->retry_after
-                          : told->reset_after;
+        retry_after = take->probe ? told->reset_after : least(told->retry_after, told->reset_after);
     take->result =
         (struct limit_result){.retry_after = retry_after, .reset_after = told->reset_after};
 }
