@@ -153,8 +153,8 @@ static void expect_none_before(const struct store_takes *takes, const struct sto
     const struct store_take *other;
     TAILQ_FOREACH(other, takes, pending.of_key)
     {
-        bool equal = other->wanted == answered->wanted && other->leased == answered->leased &&
-                     same(other->limit, answered->limit);
+        bool equal = other->wanted == answered->wanted && other->probe == answered->probe &&
+                     other->leased == answered->leased && same(other->limit, answered->limit);
         UNIT_ASSERT(!equal || other > answered);
     }
 }
@@ -238,7 +238,7 @@ static void expect_batch(const struct fleet *fleet, const struct fleet_agent *ag
     TAILQ_FOREACH(take, &cell->sent, pending.of_key)
     {
         UNIT_ASSERT(same(take->limit, &batch->limit));
-        units += take->wanted;
+        units += take->probe ? 0 : take->wanted;
     }
     UNIT_ASSERT(batch->units == units);
 }
@@ -254,13 +254,13 @@ static void pump(struct fleet *fleet, unsigned number)
     send_take(fleet, number);
 }
 
-struct fleet_take *fleet_take(struct fleet *fleet, unsigned number, uint64_t wanted, bool leased)
+static struct fleet_take *begin(struct fleet *fleet, unsigned number, const struct store_take *like)
 {
     struct fleet_agent *agent = &fleet->agents[number];
     UNIT_ASSERT(fleet->take_count < FLEET_TAKES_MAX);
     struct fleet_take *take = &fleet->takes[fleet->take_count++];
-    const struct limit *limit = &fleet->options.limits[agent->limit];
-    take->take = (struct store_take){.limit = limit, .wanted = wanted, .leased = leased};
+    take->take = *like;
+    take->take.limit = &fleet->options.limits[agent->limit];
     take->agent = number;
     if (cell_answer(&agent->cell, &take->take, fleet_clock(fleet, number))) {
         answer(fleet, number, &take->take);
@@ -271,15 +271,32 @@ struct fleet_take *fleet_take(struct fleet *fleet, unsigned number, uint64_t wan
     return take;
 }
 
+struct fleet_take *fleet_take(struct fleet *fleet, unsigned number, uint64_t wanted, bool leased)
+{
+    return begin(fleet, number, &(struct store_take){.wanted = wanted, .leased = leased});
+}
+
+struct fleet_take *fleet_probe(struct fleet *fleet, unsigned number, uint64_t wanted, bool leased)
+{
+    return begin(fleet, number,
+                 &(struct store_take){.wanted = wanted, .leased = leased, .probe = true});
+}
+
+uint64_t fleet_charge(const struct fleet_take *take)
+{
+    bool charged = take->fate == FLEET_ANSWERED && !take->returned && !take->take.probe;
+    return charged ? take->take.result.granted : 0;
+}
+
 void fleet_give(struct fleet *fleet, struct fleet_take *take)
 {
     struct fleet_agent *agent = &fleet->agents[take->agent];
-    if (take->fate != FLEET_ANSWERED || take->returned || !take->take.result.granted ||
-        take->connection != agent->connection)
+    uint64_t units = fleet_charge(take);
+    if (units == 0 || take->connection != agent->connection)
         return;
     take->returned = true;
     cell_forget_denial(&agent->cell);
-    send_give(fleet, take->agent, take->take.limit, take->take.taken_at, take->take.result.granted);
+    send_give(fleet, take->agent, take->take.limit, take->take.taken_at, units);
 }
 
 void fleet_expire(struct fleet *fleet, struct fleet_take *take)
@@ -307,7 +324,7 @@ static uint64_t late_of(const struct fleet *fleet, unsigned number)
     for (size_t i = 0; i < fleet->take_count; i++) {
         const struct fleet_take *take = &fleet->takes[i];
         if (take->agent == number && take->fate == FLEET_LATE && take->take.ticket == serial &&
-            !take->withdrawn)
+            !take->withdrawn && !take->take.probe)
             units += take->take.wanted;
     }
     return units;
@@ -361,7 +378,7 @@ static void settle(struct fleet *fleet, unsigned number, const struct limit *lim
         UNIT_ASSERT(!before || before < take);
         before = take;
         answer(fleet, number, take);
-        handed += take->result.granted;
+        handed += fleet_charge(fleet_take_of(take));
         if (take->source == STORE_SOURCE_REDIS && !fleet->options.commands && !fleet->options.late)
             expect_alone(agent, limit, outcome, take);
     }
@@ -534,9 +551,8 @@ uint64_t fleet_owed(const struct fleet *fleet)
     uint64_t owed = 0;
     for (size_t i = 0; i < fleet->take_count; i++) {
         const struct fleet_take *take = &fleet->takes[i];
-        if (take->fate == FLEET_ANSWERED && take->take.result.granted && !take->returned &&
-            counts(fleet, take->take.taken_at))
-            owed += take->take.result.granted;
+        if (fleet_charge(take) && counts(fleet, take->take.taken_at))
+            owed += fleet_charge(take);
     }
     for (size_t i = 0; i < fleet->late_count; i++)
         if (counts(fleet, fleet->late[i].taken_at))

@@ -23,6 +23,7 @@ struct fleet_options {
     unsigned agents;
     uint64_t wanted_max; /* units of a take; 0 is 1 */
     unsigned leased;     /* how many of 100 takes may be leased */
+    unsigned probes;     /* and how many only ask */
     uint64_t step;       /* time passes by less than this at once; 0: not at all */
 
     bool reloads;
@@ -133,6 +134,7 @@ void fleet_steps(struct fleet *fleet, size_t count);
 
 /* By hand; agents are numbered from 0. */
 struct fleet_take *fleet_take(struct fleet *fleet, unsigned number, uint64_t wanted, bool leased);
+struct fleet_take *fleet_probe(struct fleet *fleet, unsigned number, uint64_t wanted, bool leased);
 void fleet_give(struct fleet *fleet, struct fleet_take *take);
 void fleet_expire(struct fleet *fleet, struct fleet_take *take); /* one that is pending */
 /* What answered a late one in Redis's place has refused it. Of any other: nothing happens. */
@@ -151,6 +153,9 @@ void fleet_kill(struct fleet *fleet, unsigned number); /* another takes its plac
 
 /* All replies arrive and all leases are given back. */
 void fleet_rest(struct fleet *fleet);
+
+/* Units that the take was granted and has not given back. */
+uint64_t fleet_charge(const struct fleet_take *take);
 
 uint64_t fleet_clock(const struct fleet *fleet, unsigned number);
 

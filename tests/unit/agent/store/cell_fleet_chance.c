@@ -36,8 +36,13 @@ static void step_take(struct fleet *fleet, unsigned number)
     uint64_t wanted = 1;
     if (fleet->options.wanted_max > 1 && chance(fleet, 30))
         wanted = 2 + random_below(fleet->random, fleet->options.wanted_max - 1);
-    if (fleet->take_count < FLEET_TAKES_MAX)
-        fleet_take(fleet, number, wanted, chance(fleet, fleet->options.leased));
+    bool leased = chance(fleet, fleet->options.leased);
+    if (fleet->take_count == FLEET_TAKES_MAX)
+        return;
+    if (chance(fleet, fleet->options.probes))
+        fleet_probe(fleet, number, wanted, leased);
+    else
+        fleet_take(fleet, number, wanted, leased);
 }
 
 static void step_late(struct fleet *fleet, unsigned number)

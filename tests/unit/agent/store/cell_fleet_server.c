@@ -90,21 +90,32 @@ static void copy_state(const struct fleet *fleet, struct limit_state *to)
            sizeof(*log) + (size_t)fleet->state.log->capacity * sizeof(log->times[0]));
 }
 
-/* What each take of the batch would get, had they come one by one: what one of them can't use of a
- * part it gives back. */
+/* What each take of the batch would get, had they come one by one, each with all that it wants or
+ * nothing. */
 static void take_alone(struct fleet *fleet, struct fleet_agent *agent, const struct limit *limit)
 {
     struct store_take *take;
     copy_state(fleet, &agent->alone);
     TAILQ_FOREACH(take, &agent->cell.sent, pending.of_key)
     {
-        struct limit_result r = limit_take(limit, &agent->alone, fleet->now, take->wanted);
-        if (r.granted < take->wanted) {
-            limit_give(limit, &agent->alone, fleet->now, fleet->now, r.granted);
-            r.granted = 0;
-        }
-        ((struct fleet_take *)take)->expected = r.granted;
+        struct limit_result r = limit_peek(limit, &agent->alone, fleet->now, take->wanted);
+        uint64_t granted = r.granted == take->wanted ? take->wanted : 0;
+        if (granted && !take->probe)
+            limit_take(limit, &agent->alone, fleet->now, granted);
+        ((struct fleet_take *)take)->expected = granted;
     }
+}
+
+/* Of 0 units: what redis_limit_outcome says. */
+static struct limit_result take_or_ask(const struct limit *limit, struct limit_state *state,
+                                       uint64_t now, uint64_t units)
+{
+    if (units)
+        return limit_take(limit, state, now, units);
+    struct limit_result result = limit_peek(limit, state, now, 1);
+    result.remaining += result.granted;
+    result.granted = 0;
+    return result;
 }
 
 static void execute_as_script(struct fleet *fleet, struct fleet_agent *agent,
@@ -117,7 +128,7 @@ static void execute_as_script(struct fleet *fleet, struct fleet_agent *agent,
     }
     take_alone(fleet, agent, limit);
     struct redis_limit_outcome *outcome = &request->outcome;
-    outcome->result = limit_take(limit, &fleet->state, fleet->now, request->of.units);
+    outcome->result = take_or_ask(limit, &fleet->state, fleet->now, request->of.units);
     outcome->next_after = limit_peek(limit, &fleet->state, fleet->now, 1).retry_after;
     outcome->taken_at = fleet->now;
 }

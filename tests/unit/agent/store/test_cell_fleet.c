@@ -36,6 +36,7 @@ static void vary(struct fleet_options *options, enum limit_algorithm algorithm,
     options->limits[1] = options->limits[0];
     options->limits[1].units = 20 + 20 * random_below(random, 10);
     options->agents = 1 + (unsigned)random_below(random, FLEET_AGENTS_MAX);
+    options->probes = (unsigned)random_below(random, 2) * 20;
     if (options->step)
         options->step = 1 + options->limits[0].window / (5 + random_below(random, 200));
 }
@@ -57,10 +58,8 @@ static uint64_t excess_of(const struct fleet *fleet, const struct limit *promise
     size_t count = 0;
     for (size_t i = 0; i < fleet->take_count; i++) {
         const struct fleet_take *take = &fleet->takes[i];
-        if (take->fate != FLEET_ANSWERED || take->returned)
-            continue;
         bool spent = when_spent && take->take.source == STORE_SOURCE_LEASE;
-        for (uint64_t unit = 0; unit < take->take.result.granted; unit++)
+        for (uint64_t unit = 0; unit < fleet_charge(take); unit++)
             decisions[count++] = (struct decision){
                 .time = spent ? take->answered_at : take->take.taken_at, .allowed = true};
     }
