@@ -44,13 +44,40 @@ static void say(file_problem *problem, void *context, const char *text)
     problem(context, &(struct file_finding){.text = text});
 }
 
-static struct rules_set *compile(struct slice text, const char *name, uint64_t seed,
-                                 file_problem *problem, void *context)
+/* Where a file is checked and not used. */
+struct check {
+    const struct rules_sent_list *sent;
+};
+
+struct loading {
+    const char *name; /* of the file, for people */
+    const struct check *check;
+    file_problem *problem;
+    void *context;
+};
+
+static void tell(const struct loading *loading, struct slice text,
+                 const struct rules_report *report, bool warning)
+{
+    char line[LINE_MAX_BYTES];
+    for (size_t i = 0; i < report->count; i++) {
+        const struct rules_problem *found = &report->problems[i];
+        rules_problem_print(found, loading->name, line, sizeof(line));
+        loading->problem(loading->context,
+                         &(struct file_finding){line, quote_line(text, found->line), found->line,
+                                                found->column, warning});
+    }
+    if (report->omitted) {
+        snprintf(line, sizeof(line), "%s: and %zu more", loading->name, report->omitted);
+        say(loading->problem, loading->context, line);
+    }
+}
+
+static struct rules_set *compile(const struct loading *loading, struct slice text, uint64_t seed)
 {
     struct rules_report *report = calloc(1, sizeof(*report));
-    char line[LINE_MAX_BYTES];
     if (!report) {
-        say(problem, context, "out of memory");
+        say(loading->problem, loading->context, "out of memory");
         return NULL;
     }
     struct rules_overrides overrides = {
@@ -59,42 +86,59 @@ static struct rules_set *compile(struct slice text, const char *name, uint64_t s
         .instance_id = variable(RULES_INSTANCE_VARIABLE),
     };
     struct rules_set *set = rules_load_with(text, seed, &overrides, report);
-    for (size_t i = 0; i < report->count; i++) {
-        const struct rules_problem *found = &report->problems[i];
-        rules_problem_print(found, name, line, sizeof(line));
-        problem(context, &(struct file_finding){line, quote_line(text, found->line), found->line,
-                                                found->column});
+    tell(loading, text, report, false);
+    rules_report_free(report);
+    if (set && loading->check) {
+        rules_warn(set, loading->check->sent, report);
+        tell(loading, text, report, true);
+        rules_report_free(report);
     }
-    if (report->omitted) {
-        snprintf(line, sizeof(line), "%s: and %zu more", name, report->omitted);
+    free(report);
+    return set;
+}
+
+uint8_t *file_read(const char *path, size_t *size)
+{
+    bool standard = strcmp(path, "-") == 0;
+    FILE *stream = standard ? stdin : fopen(path, "re");
+    uint8_t *bytes = stream ? read_all(stream, size) : NULL;
+    if (stream && !standard) {
+        int error = errno;
+        fclose(stream);
+        errno = error;
+    }
+    return bytes;
+}
+
+static struct rules_set *load(const char *path, uint64_t seed, const struct check *check,
+                              file_problem *problem, void *context)
+{
+    const char *name = strcmp(path, "-") == 0 ? "<stdin>" : path;
+    struct loading loading = {name, check, problem, context};
+    struct rules_set *set = NULL;
+    size_t size;
+    uint8_t *bytes = file_read(path, &size);
+    if (bytes) {
+        set = compile(&loading, slice_of(bytes, size), seed);
+    } else {
+        char line[LINE_MAX_BYTES];
+        snprintf(line, sizeof(line), "%s: %s", name, strerror(errno));
         say(problem, context, line);
     }
-    rules_report_free(report);
-    free(report);
+    free(bytes);
     return set;
 }
 
 struct rules_set *file_load_rules(const char *path, uint64_t seed, file_problem *problem,
                                   void *context)
 {
-    bool standard = strcmp(path, "-") == 0;
-    const char *name = standard ? "<stdin>" : path;
-    char line[LINE_MAX_BYTES];
-    size_t size;
-    FILE *stream = standard ? stdin : fopen(path, "re");
-    uint8_t *bytes = stream ? read_all(stream, &size) : NULL;
-    struct rules_set *set = NULL;
+    return load(path, seed, NULL, problem, context);
+}
 
-    if (bytes) {
-        set = compile(slice_of(bytes, size), name, seed, problem, context);
-    } else {
-        snprintf(line, sizeof(line), "%s: %s", name, strerror(errno));
-        say(problem, context, line);
-    }
-    free(bytes);
-    if (stream && !standard)
-        fclose(stream);
-    return set;
+struct rules_set *file_check_rules(const char *path, const struct rules_sent_list *sent,
+                                   file_problem *problem, void *context)
+{
+    return load(path, 0, &(struct check){sent}, problem, context);
 }
 
 void file_print_problem(void *context, const struct file_finding *finding)

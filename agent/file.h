@@ -2,14 +2,16 @@
 #pragma once
 
 #include "base/base.h"
+#include "rules/explain.h"
 #include "rules/rules.h"
 
-/* One thing that is wrong with a file. */
+/* One thing that is wrong with a file, or of no use in it. */
 struct file_finding {
     const char *text;    /* one line, as rules_problem_print writes it */
     struct slice source; /* the line of the file that it is about; data NULL: about none */
     size_t line;
     size_t column;
+    bool warning;
 };
 
 typedef void file_problem(void *context, const struct file_finding *finding);
@@ -19,6 +21,14 @@ typedef void file_problem(void *context, const struct file_finding *finding);
  * told to problem. May block. */
 struct rules_set *file_load_rules(const char *path, uint64_t seed, file_problem *problem,
                                   void *context);
+
+/* The same, and where nothing is wrong, what rules_warn says is told too. */
+struct rules_set *file_check_rules(const char *path, const struct rules_sent_list *sent,
+                                   file_problem *problem, void *context);
+
+/* The whole of a file ("-" is standard input) in memory of its own; of one that has more than
+ * RULES_FILE_MAX bytes, so much that this shows. NULL with errno. */
+uint8_t *file_read(const char *path, size_t *size);
 
 /* A problem handler: a line to stderr. */
 file_problem file_print_problem;

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -5,14 +6,20 @@
 #include "agent/command.h"
 #include "agent/file.h"
 #include "agent/quote.h"
+#include "agent/spoe_config_read.h"
 #include "agent/store/redis_access.h"
 
 static void print_help(FILE *stream)
 {
-    fputs("usage: sluice validate FILE\n\n"
+    fputs("usage: sluice validate FILE [--spoe SPOE_FILE]\n\n"
           "Checks a rule file ('-' is standard input) and prints each mistake in it, the line it\n"
           "is in, and where in that:\n\n"
           "  FILE:LINE:COLUMN: WHAT, expected WHAT\n\n"
+          "What is right and yet of no use comes as FILE:LINE:COLUMN: warning: WHAT; a file with\n"
+          "warnings alone is right.\n\n"
+          "  -s, --spoe SPOE_FILE  HAProxy's SPOE configuration: warn of messages and arguments\n"
+          "                        that the rules read and that it doesn't send\n"
+          "  -h, --help            this text\n\n"
           "As in sluice serve, the environment's " RULES_MODE_VARIABLE ", " RULES_NODES_VARIABLE
           "\nand " RULES_INSTANCE_VARIABLE
           " stand in place of the file's store.mode, store.nodes and\nstore.instance_id.\n\n"
@@ -31,9 +38,9 @@ static void print_finding(void *context, const struct file_finding *finding)
     fprintf(stderr, "%s\n%.*s", finding->text, SLICE_ARGS(writer_slice(&w)));
 }
 
-static int validate(const char *path)
+static int validate(const char *path, const struct rules_sent_list *sent)
 {
-    struct rules_set *set = file_load_rules(path, 0, print_finding, NULL);
+    struct rules_set *set = file_check_rules(path, sent, print_finding, NULL);
     if (!set)
         return EXIT_FAILURE;
     const char *lacking = set->settings.store.tls ? redis_access_lacks_tls() : NULL;
@@ -46,19 +53,50 @@ static int validate(const char *path)
     return lacking ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+static int validate_with(const char *path, const char *spoe_path)
+{
+    struct spoe_sent sent;
+    const char *expected;
+    size_t size;
+    uint8_t *bytes = file_read(spoe_path, &size);
+    if (!bytes) {
+        fprintf(stderr, "%s: %s\n", spoe_path, strerror(errno));
+        return EXIT_FAILURE;
+    }
+    bool is_read = spoe_sent_read(&sent, slice_of(bytes, size), spoe_path, &expected);
+    free(bytes);
+    int status = EXIT_FAILURE;
+    if (is_read)
+        status = validate(path, &sent.list);
+    else
+        fprintf(stderr, "%s: no message could be read, expected %s\n", spoe_path, expected);
+    spoe_sent_free(&sent);
+    return status;
+}
+
 int command_validate(int argc, char **argv)
 {
     static const struct option options[] = {
+        {"spoe", required_argument, NULL, 's'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-        print_help(option == 'h' ? stdout : stderr);
-        return option == 'h' ? EXIT_SUCCESS : EXIT_USAGE;
+    const char *spoe_path = NULL;
+    for (int option; (option = getopt_long(argc, argv, "s:h", options, NULL)) != -1;) {
+        if (option != 's') {
+            print_help(option == 'h' ? stdout : stderr);
+            return option == 'h' ? EXIT_SUCCESS : EXIT_USAGE;
+        }
+        spoe_path = optarg;
     }
     if (argc - optind != 1) {
         print_help(stderr);
         return EXIT_USAGE;
     }
-    return validate(argv[optind]);
+    const char *path = argv[optind];
+    if (spoe_path && strcmp(path, "-") == 0 && strcmp(spoe_path, "-") == 0) {
+        fprintf(stderr, "sluice validate: both files are standard input, expected one of them\n");
+        return EXIT_USAGE;
+    }
+    return spoe_path ? validate_with(path, spoe_path) : validate(path, NULL);
 }

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+import stack
 
 
 def validate(bench, text, *arguments):
@@ -55,3 +56,51 @@ def test_a_wrong_command_line_is_told_how_it_goes(bench, arguments):
     done = bench.run("validate", *arguments)
     assert done.returncode == 2
     assert "usage: sluice validate" in done.stderr
+
+
+# ---- what HAProxy doesn't send ------------------------------------------------------------------
+
+SPOE = stack.ROOT / "haproxy" / "spoe-sluice.conf"
+
+
+def test_the_shipped_files_go_together(bench):
+    rules = stack.ROOT / "haproxy" / "sluice.yml"
+    done = bench.run("validate", rules, "--spoe", SPOE)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_is_not_sent_is_a_warning(bench):
+    done, path = validate(bench, b"""
+listen: tcp://127.0.0.1:0
+rules:
+  - name: login
+    message: sluice-reqest
+    match: { method: POST }
+    action: allow
+  - name: client
+    message: sluice-connection
+    key: [ src/64, tenant ]
+    limits: { limit: 5, window: 15s }
+""", "--spoe", SPOE)
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"{path}: ok, ")
+    assert done.stderr.splitlines() == [
+        f"{path}:5:14: warning: message sluice-reqest is not in {SPOE}, so that this never "
+        'applies, expected one of sluice-request, sluice-connection; did you mean '
+        '"sluice-request"?',
+        "  5 |     message: sluice-reqest",
+        "    |              ^",
+        f"{path}:10:20: warning: argument tenant is not sent with message sluice-connection of "
+        f"{SPOE}, expected one of src, dst_port",
+        "  10 |     key: [ src/64, tenant ]",
+        "     |                    ^",
+    ]
+
+
+def test_a_file_that_sends_nothing_is_refused(bench):
+    rules = stack.ROOT / "haproxy" / "sluice.yml"
+    done = bench.run("validate", rules, "--spoe", rules)
+    assert done.returncode == 1
+    assert "expected HAProxy's SPOE configuration" in done.stderr
+    assert bench.run("validate", rules, "--spoe", "/absent").returncode == 1
+    assert bench.run("validate", "-", "--spoe", "-").returncode == 2
