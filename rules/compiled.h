@@ -66,19 +66,76 @@ size_t rules__ranges_normalise(struct rules__range *ranges, size_t count);
 bool rules__ranges_contain(const struct rules__range *ranges, size_t count,
                            const struct rules__address *address);
 
-/* ---- operator.c: what a condition can ask of a value --------------------------------------- */
+/* ---- condition.c, operator*.c: what is asked of a message ----------------------------------- */
 
+struct rules__condition;
+
+/* Whether a canonical value, never NULL, fulfils a condition. */
+typedef bool rules__holds_function(const struct rules__condition *condition,
+                                   const struct value *value, struct rules_matcher *matcher);
+
+/* A text that is looked for in others. */
+struct rules__needle {
+    struct slice text;
+    /* Of ignored case: [i] is the length of the longest text that the first i + 1 bytes both begin
+     * and, being shorter, end with. Else NULL. */
+    const uint32_t *borders;
+};
+
+/* An operator's condition on one argument, or a group of conditions. One on an argument that was
+ * not sent doesn't hold; what it is then is negated like any other outcome. */
 struct rules__condition {
-    /* Whether a canonical value, never NULL, fulfils it. */
-    bool (*holds)(const struct rules__condition *condition, const struct value *value);
+    rules__holds_function *holds; /* NULL: a group */
     uint32_t slot;
+    bool negated;
+    bool is_any;       /* a group of which one is enough; else all must hold */
+    bool ignores_case; /* literals are in lower case, and texts are read so */
     size_t count;
     union {
-        const struct value *values; /* canonical, sorted by rules__value_compare */
-        const struct slice *texts;
+        const struct value *values; /* canonical, sorted by rules__value_compare; of between, two */
+        const struct slice *texts;  /* sorted, and none begins with another (or ends with it) */
+        const struct rules__needle *needles;
         const struct rules__range *ranges; /* normalised */
+        const struct rules__regex *regexes;
+        const struct rules__condition *children;
     };
 };
+
+/* A compiled regular expression; the set's list owns its memory. */
+struct rules__regex {
+    void *code; /* pcre2_code */
+};
+
+struct rules__regex_list {
+    struct rules__regex *regexes; /* room for RULES_MAX_REGEXES; NULL: none */
+    size_t count;
+    size_t memory; /* bytes of all of them */
+};
+
+void rules__regexes_free(struct rules__regex_list *list);
+
+/* What one thread matches regular expressions with. */
+struct rules__regex_room {
+    void *data;    /* pcre2_match_data; NULL: the set has no regular expressions */
+    void *context; /* pcre2_match_context */
+    void *stack;   /* pcre2_jit_stack; NULL where there is no JIT */
+    uint64_t overruns;
+    unsigned overruns_of_message;
+};
+
+/* False when out of memory. Free it either way. */
+bool rules__regex_room_open(struct rules__regex_room *room, const struct rules__regex_list *list);
+void rules__regex_room_free(struct rules__regex_room *room);
+
+/* Whether all of them hold for the matcher's values. No conditions hold always. */
+bool rules__hold(const struct rules__condition *conditions, size_t count,
+                 struct rules_matcher *matcher);
+
+/* ASCII's letters only: no other bytes are two cases of one letter. */
+static inline uint8_t rules__lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? (uint8_t)(c + ('a' - 'A')) : c;
+}
 
 /* ---- key.c: who is counted ----------------------------------------------------------------- */
 
@@ -146,6 +203,7 @@ struct rules__rule_list {
 struct rules__index {
     struct rules__names slots;
     struct rules__names messages;
+    struct rules__regex_list regexes;
     struct rules__rule_list any; /* rules that name no message */
     struct rules__rule_list of_message[RULES_MAX_MESSAGES];
     /* For explain.h: each mention of a name, in the order of reading. */
@@ -159,4 +217,5 @@ bool rules__index_build(struct rules_set *set);
 struct rules_matcher {
     const struct rules_set *set;
     struct value *values; /* [slot_count]: the message's, canonical */
+    struct rules__regex_room regex;
 };

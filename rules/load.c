@@ -284,6 +284,7 @@ struct rules_set *rules__load_within(struct slice text, uint64_t seed,
     set->arena.maximum = memory_max;
     loader.rule_names.seed = seed;
     loader.limit_names.seed = seed;
+    loader.regex_names.seed = seed;
     set->index = rules__allocate(&loader, 1, sizeof(*set->index));
     loader.slot_names = rules__allocate(&loader, RULES_MAX_SLOTS, sizeof(*loader.slot_names));
     set->slot_names = loader.slot_names;
@@ -319,6 +320,8 @@ void rules_free(struct rules_set *set)
 {
     if (!set)
         return;
+    if (set->index)
+        rules__regexes_free(&set->index->regexes);
     arena_free(&set->arena);
     free(set);
 }

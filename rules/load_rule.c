@@ -201,7 +201,7 @@ static void load_rule(struct rules__loader *loader, struct rules_rule *rule,
     if (rule->message < 0 && loader->default_message.size)
         rule->message = rules__message_of(loader, node, loader->default_message);
     if (draft.match)
-        rules__load_match(loader, rule, draft.match);
+        rule->conditions = rules__load_match(loader, draft.match, &rule->condition_count);
     if (draft.action) {
         finish_stop(loader, &draft);
         return;

@@ -97,6 +97,7 @@ struct rules__loader {
     struct arena scratch;            /* what only loading needs */
     struct rules__names rule_names;  /* to their index */
     struct rules__names limit_names; /* to their counter's number */
+    struct rules__names regex_names; /* a letter for the case, and the pattern; to their index */
     struct slice *slot_names;        /* [RULES_MAX_SLOTS] */
     struct slice default_message;    /* empty: none */
     enum limit_algorithm algorithm;  /* that of a limit that names none */
@@ -244,6 +245,13 @@ rules__load_function rules__load_fallback;
 rules__load_function rules__load_algorithm;
 rules__load_function rules__load_consistency;
 
+/* ---- load_match.c ---------------------------------------------------------------------------- */
+
+/* The conditions of a match, all of which must hold. NULL when it was wrong (reported), or has
+ * none. */
+const struct rules__condition *rules__load_match(struct rules__loader *loader,
+                                                 const struct rules__node *node, size_t *count);
+
 /* ---- load_names.c -------------------------------------------------------------------------- */
 
 /* The slot of an argument that the file names; -1, reported, when there are too many. */
@@ -289,9 +297,7 @@ struct rules__list_draft *rules__load_list(struct rules__loader *loader,
 /* Gives the limits of all lists of a rule their names, and the rule its lists. */
 void rules__finish_limits(struct rules__loader *loader, const struct rules__limits_draft *draft);
 
-/* ---- operator.c, load_key.c ---------------------------------------------------------------- */
+/* ---- load_key.c ---------------------------------------------------------------------------- */
 
-void rules__load_match(struct rules__loader *loader, struct rules_rule *rule,
-                       const struct rules__node *node);
 void rules__load_key(struct rules__loader *loader, struct rules_rule *rule,
                      const struct rules__node *node);

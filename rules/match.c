@@ -36,25 +36,15 @@ bool rules__index_build(struct rules_set *set)
     return true;
 }
 
-static bool holds(const struct rules_rule *rule, const struct value *values)
-{
-    for (size_t i = 0; i < rule->condition_count; i++) {
-        const struct rules__condition *condition = &rule->conditions[i];
-        const struct value *value = &values[condition->slot];
-        if (value->type == VALUE_NULL || !condition->holds(condition, value))
-            return false;
-    }
-    return true;
-}
-
 /* What rules_match does with a rule that may apply. True when the search ends with it. */
-static bool consider(const struct rules_set *set, uint32_t index, const struct value *values,
-                     struct rules_hit *hits, size_t *count)
+static bool consider(struct rules_matcher *matcher, uint32_t index, struct rules_hit *hits,
+                     size_t *count)
 {
+    const struct rules_set *set = matcher->set;
     const struct rules_rule *rule = &set->rules[index];
-    if (!holds(rule, values))
+    if (!rules__hold(rule->conditions, rule->condition_count, matcher))
         return false;
-    rules__hit(set, rule, values, &hits[*count]);
+    rules__hit(set, rule, matcher->values, &hits[*count]);
     (*count)++;
     return rule->action != RULES_ACTION_LIMIT;
 }
@@ -66,7 +56,7 @@ struct rules_matcher *rules_matcher_create(const struct rules_set *set)
         return NULL;
     matcher->set = set;
     matcher->values = calloc(set->slot_count + 1, sizeof(*matcher->values));
-    if (!matcher->values) {
+    if (!matcher->values || !rules__regex_room_open(&matcher->regex, &set->index->regexes)) {
         rules_matcher_free(matcher);
         return NULL;
     }
@@ -77,8 +67,14 @@ void rules_matcher_free(struct rules_matcher *matcher)
 {
     if (!matcher)
         return;
+    rules__regex_room_free(&matcher->regex);
     free(matcher->values);
     free(matcher);
+}
+
+uint64_t rules_regex_overruns(const struct rules_matcher *matcher)
+{
+    return matcher->regex.overruns;
 }
 
 size_t rules_match(struct rules_matcher *matcher, int message, const struct value *values,
@@ -92,13 +88,14 @@ size_t rules_match(struct rules_matcher *matcher, int message, const struct valu
     size_t count = 0;
     size_t a = 0;
     size_t n = 0;
+    matcher->regex.overruns_of_message = 0;
     for (size_t i = 0; i < set->slot_count; i++)
         matcher->values[i] = rules__canonical(&values[i]);
     while (a < any->count || n < named->count) {
         bool take_any =
             n == named->count || (a < any->count && any->indexes[a] < named->indexes[n]);
         uint32_t index = take_any ? any->indexes[a++] : named->indexes[n++];
-        if (consider(set, index, matcher->values, hits, &count))
+        if (consider(matcher, index, hits, &count))
             break;
     }
     return count;

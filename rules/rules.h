@@ -24,6 +24,14 @@
 #define RULES_INSTANCE_MAX  253 /* bytes of store.instance_id: a Kubernetes pod's name fits */
 #define RULES_PROBLEMS_MAX  100
 
+/* Bounds of regular expressions. Matching one takes time in proportion to the steps and, at worst,
+ * to the text's length: what goes past either bound doesn't hold, and is counted. */
+#define RULES_MAX_REGEXES        10000 /* different ones of a set */
+#define RULES_REGEX_MAX          4096  /* bytes of one */
+#define RULES_REGEX_TEXT_MAX     8192  /* bytes of a text that one is looked for in */
+#define RULES_REGEX_STEPS_MAX    20000 /* of one match: PCRE2's match limit */
+#define RULES_REGEX_OVERRUNS_MAX 4     /* of one message: then its other regexes don't hold */
+
 /* ---- what the file says -------------------------------------------------------------------- */
 
 /* What answers in place of the store when it can't, or not in time. */
@@ -324,13 +332,13 @@ enum rules_hit_kind {
 
 struct rules_hit {
     const struct rules_rule *rule;
-    enum rules_hit_kind kind;
     struct hash128 subject; /* of the key arguments' values */
     /* LIMIT and CHARGE only: what applies to this message, which is the rule's limits, or those of
      * a tier or an override. Lives as long as the set. None: it is allowed without limit. */
     const struct rules_limit *limits;
     size_t limit_count;
     uint64_t cost; /* 1..LIMIT_UNITS_MAX: the units of each limit */
+    enum rules_hit_kind kind;
     /* False: mode shadow, or not of the part that is enforced. It is counted and reported and never
      * refused. */
     bool enforced;
@@ -343,6 +351,9 @@ struct rules_matcher;
 /* For a set, which outlives it. NULL when out of memory. */
 struct rules_matcher *rules_matcher_create(const struct rules_set *set);
 void rules_matcher_free(struct rules_matcher *matcher); /* accepts NULL */
+
+/* How many regular expressions it gave up, at a bound of RULES_REGEX_. */
+uint64_t rules_regex_overruns(const struct rules_matcher *matcher);
 
 /* Which rules apply to a message, in file order. values has slot_count entries, VALUE_NULL where an
  * argument was not sent; hits has room for rule_count. Returns the number of hits.

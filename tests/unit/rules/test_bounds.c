@@ -122,6 +122,21 @@ static void with_anchors(struct file *file, size_t count)
         add(file, "- { name: &a%zu r%zu, action: allow }\n", i, i);
 }
 
+static void with_regexes(struct file *file, size_t count)
+{
+    add(file, "listen: :0\nrules:\n- name: r\n  action: allow\n  match:\n    a:\n      regex:\n");
+    for (size_t i = 0; i < count; i++)
+        add(file, "      - ^%zu$\n      - ^%zu$\n", i, i); /* the same again is no other */
+}
+
+static void with_long_regex(struct file *file, size_t length)
+{
+    add(file, "listen: :0\nrules:\n- name: r\n  action: allow\n  match:\n    a:\n      regex: \"");
+    for (size_t i = 0; i < length; i++)
+        add(file, "x");
+    add(file, "\"\n");
+}
+
 START_TEST(bounds_are_exact)
 {
     expect_bound(with_listeners, RULES_MAX_LISTENERS,
@@ -134,6 +149,11 @@ START_TEST(bounds_are_exact)
                  "262:22: one argument name too many, expected at most 256 in a file\n");
     expect_bound(with_messages, RULES_MAX_MESSAGES,
                  "67:25: one message name too many, expected at most 64 in a file\n");
+    expect_bound(with_regexes, RULES_MAX_REGEXES,
+                 "20008:9: one regular expression too many, expected at most 10000\n"
+                 "20009:9: one regular expression too many, expected at most 10000\n");
+    expect_bound(with_long_regex, RULES_REGEX_MAX,
+                 "7:14: regex of a has 4097 bytes, expected at most 4096\n");
     expect_bound(with_anchors, RULES__ANCHORS_MAX,
                  "1027:11: one anchor too many, expected at most 1024\n");
 }
@@ -287,10 +307,12 @@ static void with_everything(struct file *file, size_t count)
             "- name: r%zu\n"
             "  message: &m%zu message-%zu\n"
             "  match: { a%zu: { in: [ GET, 5, true, 10.0.0.1 ] }, b: { cidr: [ 10.0.0.0/8 ] },\n"
-            "           c: { prefix: [ /aaaaaaaaaaaaaaaaaaaaaaaa, /b ] } }\n"
+            "           c: { prefix: [ /aaaaaaaaaaaaaaaaaaaaaaaa, /b ], regex: c%zu },\n"
+            "           any: [ { d: { contains: [ x, yy ], ignore_case: true } }, "
+            "{ not: { d: { between: [ 1, 2 ] } } } ] }\n"
             "  key: [ src/64, user%zu ]\n"
             "  limits: [ { limit: 1, window: 1s }, { limit: 2, window: 1h } ]\n",
-            i, i % RULES_MAX_MESSAGES, i % RULES_MAX_MESSAGES, i % 100, i % 100);
+            i, i % RULES_MAX_MESSAGES, i % RULES_MAX_MESSAGES, i % 100, i, i % 100);
 }
 
 /* The tree's memory and the set's run out at every chunk of every phase. */
