@@ -185,6 +185,17 @@ struct rules__key_reader rules__key_read(const struct rules__key_part *part, str
 /* The text's next bytes: fewer than `room` at its end only. */
 size_t rules__key_fill(struct rules__key_reader *reader, uint8_t *buffer, size_t room);
 
+/* ---- what a rule that limits asks ------------------------------------------------------------ */
+
+/* Units that a request costs. */
+struct rules__cost {
+    uint64_t units; /* where from_argument, of what comes without the argument or as no number */
+    uint64_t minimum;
+    uint64_t maximum;
+    bool from_argument;
+    uint32_t slot;
+};
+
 /* ---- hit.c --------------------------------------------------------------------------------- */
 
 /* What a rule that matches comes to, for canonical values: its kind and, where it limits, whom, by

@@ -15,6 +15,7 @@ struct draft {
     const struct rules__node *match;
     const struct rules__node *key;
     const struct rules__node *limits;
+    const struct rules__node *cost;
 };
 
 /* ---- words that defaults has too ----------------------------------------------------------- */
@@ -144,6 +145,9 @@ static const struct rules__field rule_fields[] = {
      offsetof(struct draft, key), 0, 0, 0},
     {"limits", rules__load_node, "a list of limits, as in [ { limit: 5, window: 15m } ]", false,
      offsetof(struct draft, limits), 0, 0, 0},
+    {"cost", rules__load_node,
+     "a whole number from 1 to 1000000000, or a mapping, as in { arg: units, max: 100 }", false,
+     offsetof(struct draft, cost), 0, 0, 0},
     {"action", load_action, "allow or deny", false, 0, 0, 0, 0},
     {"on_store_error", load_rule_fallback, "local, allow or deny", false, 0, 0, 0, 0},
     {"consistency", load_rule_consistency, "exact or leased", false, 0, 0, 0, 0},
@@ -162,6 +166,7 @@ static void finish_stop(struct rules__loader *loader, const struct draft *draft)
     } useless[] = {
         {"key", draft->key},
         {"limits", draft->limits},
+        {"cost", draft->cost},
         {"on_store_error", draft->on_store_error},
         {"consistency", draft->consistency},
         {"charge_denied", draft->charge_denied},
@@ -188,6 +193,20 @@ static void require_key_and_limits(struct rules__loader *loader, const struct dr
                        "counted apart, as in key: [ src/64 ], or key: [] for one counter for all");
 }
 
+/* The keys of a rule that limits, those first on which others rely. */
+static void load_limiting(struct rules__loader *loader, const struct draft *draft)
+{
+    struct rules_rule *rule = draft->rule;
+    if (draft->key)
+        rules__load_key(loader, rule, draft->key);
+    if (draft->limits)
+        rules__load_limits(loader, rule, draft->limits);
+    if (draft->cost)
+        rules__load_cost(loader, rule, draft->cost);
+    if (rule->cost)
+        rules__check_cost(loader, rule, draft->cost);
+}
+
 static void load_rule(struct rules__loader *loader, struct rules_rule *rule,
                       const struct rules__node *node)
 {
@@ -208,10 +227,7 @@ static void load_rule(struct rules__loader *loader, struct rules_rule *rule,
     }
     if (intact)
         require_key_and_limits(loader, &draft, node);
-    if (draft.key)
-        rules__load_key(loader, rule, draft.key);
-    if (draft.limits)
-        rules__load_limits(loader, rule, draft.limits);
+    load_limiting(loader, &draft);
 }
 
 void rules__load_rules(struct rules__loader *loader, const struct rules__field *field,

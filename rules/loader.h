@@ -292,6 +292,16 @@ struct rules__list_draft *rules__load_list(struct rules__loader *loader,
                                            struct rules__limits_draft *draft,
                                            const struct rules__node *node);
 
+/* ---- load_cost.c --------------------------------------------------------------------------- */
+
+void rules__load_cost(struct rules__loader *loader, struct rules_rule *rule,
+                      const struct rules__node *node);
+
+/* Reports a cost, at its node, that is more than one of the rule's limits can ever grant. After the
+ * limits have been read. */
+void rules__check_cost(struct rules__loader *loader, const struct rules_rule *rule,
+                       const struct rules__node *node);
+
 /* ---- load_counter.c ------------------------------------------------------------------------ */
 
 /* Gives the limits of all lists of a rule their names, and the rule its lists. */

@@ -233,6 +233,7 @@ struct rules_rule {
     size_t condition_count;
     const struct rules__key_part *key;
     size_t key_count;
+    const struct rules__cost *cost; /* NULL: 1 */
 };
 
 struct rules_set {

@@ -118,6 +118,10 @@ static inline bool applies(const struct rules_set *set, const char *argument, st
 
 /* ---- files that are refused ---------------------------------------------------------------- */
 
+/* As messages list them. */
+#define RULE_KEYS                                                                                  \
+    "name, message, match, key, limits, cost, action, on_store_error, consistency, charge_denied"
+
 struct wrong_file {
     const char *text;
     const char *problems; /* "LINE:COLUMN: TEXT\n" for each */

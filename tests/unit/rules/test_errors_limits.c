@@ -9,6 +9,11 @@
 #define KEY(text)                                                                                  \
     "listen: :0\nrules:\n- { name: r, key: " text ", limits: { limit: 1, window: 1s } }\n"
 
+/* A rule whose cost is at line 3, column 11. */
+#define COST(text)                                                                                 \
+    "listen: :0\nrules:\n- { cost: " text                                                          \
+    ", name: r, key: [], limits: { limit: 10, window: 1s } }\n"
+
 static const struct wrong_file wrong_files[] = {
     {RULE("{ name: r, key: , limits: { limit: 1, window: 1s } }"),
      "3:19: key is empty, expected a list of arguments, as in [ src/64 ], or [] for one counter "
@@ -167,6 +172,38 @@ static const struct wrong_file wrong_files[] = {
      "3:120: the name nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn-1h of this "
      "limit is too long, expected a shorter name of the rule, or a name of the limit's own, of at "
      "most 64 bytes\n"},
+    {COST("0"), "3:11: cost is \"0\", expected a whole number from 1 to 1000000000, or a mapping, "
+                "as in { arg: units, max: 100 }\n"},
+    {COST("1000000001"), "3:11: cost is \"1000000001\", expected a whole number from 1 to "
+                         "1000000000, or a mapping, as in { arg: units, max: 100 }\n"},
+    {COST("-1"), "3:11: cost is \"-1\", expected a whole number from 1 to 1000000000, or a "
+                 "mapping, as in { arg: units, max: 100 }\n"},
+    {COST("units"), "3:11: cost is \"units\", expected a whole number from 1 to 1000000000, or a "
+                    "mapping, as in { arg: units, max: 100 }\n"},
+    {COST("[ 5 ]"), "3:11: cost is a list, expected a whole number from 1 to 1000000000, or a "
+                    "mapping, as in { arg: units, max: 100 }\n"},
+    {COST(""), "3:11: cost is empty, expected a whole number from 1 to 1000000000, or a mapping, "
+               "as in { arg: units, max: 100 }\n"},
+    {COST("{}"), "3:11: cost has no key \"arg\", expected an argument, as in units\n"},
+    {COST("{ arg: a b, min: 0, max: many, default: 1.5 }"),
+     "3:18: arg is \"a b\", expected a name of 1 to 64 letters, digits, '.', '_', '-' and ':'\n"
+     "3:28: min is \"0\", expected a whole number from 1 to 1000000000\n"
+     "3:36: max is \"many\", expected a whole number from 1 to 1000000000\n"
+     "3:51: default is \"1.5\", expected a whole number from 1 to 1000000000\n"},
+    {COST("{ arg: a, min: 5, max: 3 }"),
+     "3:26: min of cost is 5 and max 3, expected max to be at least min\n"},
+    {COST("{ arg: a, min: 2, max: 4, default: 5 }"),
+     "3:46: default of cost is 5, expected a number from 2, its min, to 4, its max\n"},
+    {COST("{ arg: a, min: 2, default: 1 }"),
+     "3:38: default of cost is 1, expected a number from 2, its min, to 1000000000, its max\n"},
+    {COST("{ args: a }"),
+     "3:13: unknown key \"args\" in cost, expected one of arg, default, min, max; did you mean "
+     "\"arg\"?\n"},
+    {COST("11"), "3:11: cost is 11 at least, which limit r never grants, expected at most 10\n"},
+    {COST("{ arg: a, min: 11 }"),
+     "3:11: cost is 11 at least, which limit r never grants, expected at most 10\n"},
+    {RULE("{ name: r, action: allow, cost: 1 }"),
+     "3:35: cost in a rule with an action, expected only in a rule that limits\n"},
 };
 
 START_TEST(every_problem_of_wrong_limits)

@@ -6,10 +6,8 @@
 #define RULE(text) "listen: :0\nrules:\n- " text "\n"
 
 static const struct wrong_file wrong_files[] = {
-    {RULE("x"), "3:3: a rule is \"x\", expected a mapping with keys from name, message, match, "
-                "key, limits, action, on_store_error, consistency, charge_denied\n"},
-    {RULE("[]"), "3:3: a rule is a list, expected a mapping with keys from name, message, match, "
-                 "key, limits, action, on_store_error, consistency, charge_denied\n"},
+    {RULE("x"), "3:3: a rule is \"x\", expected a mapping with keys from " RULE_KEYS "\n"},
+    {RULE("[]"), "3:3: a rule is a list, expected a mapping with keys from " RULE_KEYS "\n"},
     {RULE("{}"), "3:3: a rule has no key \"name\", expected a name, as in login\n"
                  "3:3: a rule without limits and without action, expected either key and limits, "
                  "or an action: allow or deny\n"},
@@ -20,11 +18,11 @@ static const struct wrong_file wrong_files[] = {
      "3:3: a rule with limits and without key, expected the arguments that are counted apart, as "
      "in key: [ src/64 ], or key: [] for one counter for all\n"},
     {RULE("{ name: r, acton: allow }"),
-     "3:14: unknown key \"acton\" in a rule, expected one of name, message, match, key, limits, "
-     "action, on_store_error, consistency, charge_denied; did you mean \"action\"?\n"},
+     "3:14: unknown key \"acton\" in a rule, expected one of " RULE_KEYS
+     "; did you mean \"action\"?\n"},
     {RULE("{ name: r, limts: { limit: 1, window: 1s }, key: [] }"),
-     "3:14: unknown key \"limts\" in a rule, expected one of name, message, match, key, limits, "
-     "action, on_store_error, consistency, charge_denied; did you mean \"limits\"?\n"},
+     "3:14: unknown key \"limts\" in a rule, expected one of " RULE_KEYS
+     "; did you mean \"limits\"?\n"},
     {RULE("{ name: , action: allow }"), "3:11: name is empty, expected a name, as in login\n"},
     {RULE("{ action: allow }"), "3:3: a rule has no key \"name\", expected a name, as in login\n"},
     {RULE("{ name: two words, action: allow }"),
