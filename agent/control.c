@@ -349,6 +349,7 @@ static bool start_workers(struct server *server)
             .access = control->sharing.access,
             .settings = control->sharing.settings,
             .max_keys = settings->store.max_keys / count + 1,
+            .workers = count,
             .rules = server->rules,
             .max_pending = CONTROL_MAX_PENDING,
             .max_frame_size = settings->max_frame_size,

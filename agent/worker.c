@@ -156,6 +156,7 @@ static struct engine *create_engine(struct worker *worker)
             .access = options->access,
             .watch = options->watch,
             .max_keys = options->max_keys,
+            .workers = options->workers,
         });
         if (!worker->redis)
             return NULL;

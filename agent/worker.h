@@ -16,7 +16,8 @@ struct worker_options {
     struct topology_watch *watch;
     const struct redis_access *access;
     const struct rules_store *settings;
-    size_t max_keys; /* of the worker's Redis store */
+    size_t max_keys;  /* of the worker's Redis store */
+    unsigned workers; /* how many there are */
     struct ruleset *rules;
     size_t max_pending;
     uint32_t max_frame_size;

@@ -129,33 +129,35 @@ static uint64_t lease_life(const struct limit *limit)
 /* What will be asked for in a lease's life if as much is asked for as since the last batch, within
  * what may be held. What remains is as Redis said last: nothing is held of a key not known. */
 static uint64_t units_ahead(const struct cell *cell, const struct limit *limit, uint64_t now,
-                            unsigned agents)
+                            unsigned sharers)
 {
     if (!cell->told_at || cell->leased || !same_limit(&cell->limit, limit))
         return 0;
     uint64_t elapsed = until(now, cell->demand_since) + 1;
     uint64_t demand = least(cell->demand, LIMIT_UNITS_MAX);
     uint64_t expected = demand * lease_life(limit) / elapsed;
-    return least(expected, cell->remaining / CELL_LEASE_SHARE / agents);
+    return least(expected, cell->remaining / CELL_LEASE_SHARE / sharers);
 }
 
-bool cell_begin(struct cell *cell, uint64_t now, unsigned agents)
+bool cell_begin(struct cell *cell, uint64_t now, unsigned sharers)
 {
     struct store_take *take = TAILQ_FIRST(&cell->waiting);
     if (!take || cell->batch.serial)
         return false;
-    cell->batch = (struct cell_batch){
-        .serial = ++cell->serial, .limit = *take->limit, .leased = take->leased, .begun_at = now};
+    bool leased = take->leased;
+    cell->batch =
+        (struct cell_batch){.serial = ++cell->serial, .limit = *take->limit, .begun_at = now};
     while (take && same_limit(take->limit, &cell->batch.limit)) {
         TAILQ_REMOVE(&cell->waiting, take, pending.of_key);
         TAILQ_INSERT_TAIL(&cell->sent, take, pending.of_key);
         take->pending.sent = true;
         cell->batch.units += charge_of(take);
         cell->batch.asks = cell->batch.asks || take->probe;
+        cell->batch.returns = cell->batch.returns || take->returns || take->leased;
         take = TAILQ_FIRST(&cell->waiting);
     }
-    if (cell->batch.leased)
-        cell->batch.ahead = units_ahead(cell, &cell->batch.limit, now, agents);
+    if (leased)
+        cell->batch.ahead = units_ahead(cell, &cell->batch.limit, now, sharers);
     cell->batch.units += cell->batch.ahead;
     cell->demand = 0;
     cell->demand_since = now;
@@ -249,7 +251,7 @@ static uint64_t hand_out(struct store_takes *takes, uint64_t left,
 
 static void remember_denial(struct cell *cell, const struct cell_batch *batch, uint64_t next_after)
 {
-    uint64_t life = batch->leased ? least(next_after, lease_life(&batch->limit)) : next_after;
+    uint64_t life = batch->returns ? least(next_after, lease_life(&batch->limit)) : next_after;
     cell->denied_until = batch->begun_at + life;
     cell->retry_at = batch->begun_at + next_after;
 }

@@ -8,8 +8,9 @@
  * - A take that is late (its deadline has passed) is answered elsewhere, and what Redis grants of
  *   it stays charged unless it is withdrawn, for by then its request has been let through.
  * - A refusal is remembered until Redis would grant a unit again, under the limit that it was told
- *   under: where a reload has changed that, Redis is asked. Where takes may be leased it is
- *   remembered for a lease's life at most, for what other agents hold may come back.
+ *   under: where a reload has changed that, Redis is asked. Where takes may be leased,
+ *   or belong to requests that other limits may refuse, it is remembered for a lease's life at
+ * most: what other agents were granted may come back.
  * - Takes that may be leased can be of more units than are wanted. The rest is a lease: spent by
  *   later takes for a short while, and then given back. It was charged before it is spent, so what
  *   is admitted is never more than what was charged. It ends with the window that it was charged
@@ -25,8 +26,8 @@
 /* A lease is spent within a tenth of the window and this (microseconds). */
 #define CELL_LEASE_MAX UINT64_C(1000000)
 
-/* A lease is at most this part of what remains, divided by the number of agents, so that little is
- * held by those who turn out not to need it. */
+/* A lease is at most this part of what remains, divided by the number of cells of the key, so that
+ * little is held by those who turn out not to need it. */
 #define CELL_LEASE_SHARE 4
 
 /* The take that is under way. */
@@ -37,7 +38,7 @@ struct cell_batch {
     bool asks;      /* there are such */
     uint64_t ahead; /* of these, for a lease */
     uint64_t late;  /* of these, of takes that were answered elsewhere and stay charged */
-    bool leased;    /* other agents may hold leases of the key */
+    bool returns;   /* what others were granted may come back: takes may be leased, or given back */
     uint64_t begun_at;
 };
 
@@ -82,9 +83,10 @@ bool cell_refuses(const struct cell *cell, struct store_take *take, uint64_t now
 void cell_join(struct cell *cell, struct store_take *take);
 
 /* Begins a batch of takes that wait, as many as have the same limit as the first: cell->batch says
- * what to take. False when none waits or a batch is under way. agents: how many share the limit,
+ * what to take. False when none waits or a batch is under way. sharers: how many cells of the key
+ * there are,
  * >= 1. */
-bool cell_begin(struct cell *cell, uint64_t now, unsigned agents);
+bool cell_begin(struct cell *cell, uint64_t now, unsigned sharers);
 
 /* The batch is answered. Its takes, filled in, are put at the end of `answered`, and are the
  * caller's again. Returns how many units are to be given back to Redis, as taken at

@@ -172,8 +172,8 @@ static void redis_withdraw(struct store *store, const struct store_take *take)
 static void begin_take(struct store_redis *redis, struct redis_cell *cell)
 {
     struct redis_shard *shard = place(redis, cell);
-    unsigned agents = topology_watch_agents(redis->options.watch);
-    while (cell_begin(&cell->cell, now_of(redis), agents)) {
+    unsigned sharers = topology_watch_agents(redis->options.watch) * redis->options.workers;
+    while (cell_begin(&cell->cell, now_of(redis), sharers)) {
         const struct cell_batch *batch = &cell->cell.batch;
         struct redis_call *call =
             redis_shard_is_up(shard)
@@ -397,6 +397,9 @@ static struct redis_cell *add_cell(struct store_redis *redis, const struct store
         return NULL;
     struct redis_cell *cell = redis_cells_add(&redis->cells, take->key, writer_slice(&w), &evicted);
     counter_add(&redis->counters.evicted, evicted);
+    /* No batch of a cell that was forgotten has the number of one of this. */
+    if (cell)
+        cell->cell.serial = now_of(redis);
     return cell;
 }
 

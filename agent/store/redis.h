@@ -26,7 +26,8 @@ struct store_redis_options {
     const struct rules_store *settings;
     const struct redis_access *access;
     struct topology_watch *watch;
-    size_t max_keys; /* of this worker; >= 1 */
+    size_t max_keys;  /* of this worker; >= 1 */
+    unsigned workers; /* of this agent, each with a store like this one; >= 1 */
 };
 
 /* Each take is one of the first four, or of the last three of the statuses of store.h. */

@@ -168,6 +168,17 @@ static struct limit_state state_of(const struct redis_limit_request *request, ui
     return state;
 }
 
+/* The count of a sliding window is never above what the weight of the one before leaves, but for a
+ * surplus on its way back: a refusal that counted that would be remembered for too long. */
+static void disregard_surplus(const struct redis_limit_request *request, struct limit_state *state)
+{
+    struct limit_state empty = *state;
+    empty.sliding.current = 0;
+    struct limit_result room = limit_peek(request->limit, &empty, request->now, 1);
+    state->sliding.current =
+        redis_limit__min(state->sliding.current, room.granted + room.remaining);
+}
+
 static enum redis_limit_status read_take(const struct redis_limit_request *request,
                                          const struct redis_limit_reply *replies, size_t count,
                                          struct redis_limit_outcome *outcome)
@@ -197,6 +208,8 @@ static enum redis_limit_status read_take(const struct redis_limit_request *reque
 
     struct limit_state state = state_of(request, before, outcome->previous);
     outcome->result = redis_limit__take(request->limit, &state, request->now, request->units);
+    if (request->limit->algorithm == LIMIT_SLIDING_WINDOW)
+        disregard_surplus(request, &state);
     outcome->next_after = limit_peek(request->limit, &state, request->now, 1).retry_after;
     outcome->surplus = drawn - outcome->result.granted;
     return REDIS_LIMIT_ANSWERED;

@@ -53,6 +53,13 @@ static struct limit_result take_from_window(struct twin *twin, uint64_t now, uin
         seen.sliding.previous = at_most(seen.sliding.previous, twin->limit.units);
     }
     struct limit_result result = limit_take(&twin->limit, &seen, now, wanted);
+    if (twin->limit.algorithm == LIMIT_SLIDING_WINDOW) {
+        /* What can't have been granted is a surplus too. */
+        struct limit_state empty = seen;
+        empty.sliding.current = 0;
+        struct limit_result room = limit_peek(&twin->limit, &empty, now, 1);
+        seen.sliding.current = at_most(seen.sliding.current, room.granted + room.remaining);
+    }
     *next_after = limit_peek(&twin->limit, &seen, now, 1).retry_after;
     if (result.granted) {
         struct limit no_limit = twin->limit;
@@ -72,10 +79,12 @@ static struct limit_result expected_probe(struct twin *twin, uint64_t now, uint6
         twin->state = before;
     } else {
         result = limit_peek(&twin->limit, &twin->state, now, 1);
+        *next_after = result.retry_after;
     }
+    if (result.granted)
+        *next_after = 0;
     result.remaining += result.granted;
     result.granted = 0;
-    *next_after = result.retry_after;
     return result;
 }
 

@@ -504,7 +504,27 @@ START_TEST(a_late_take_that_was_not_sent_costs_nothing)
 }
 END_TEST
 
-UNIT_MAIN("cell", takes_that_come_while_one_is_under_way_go_together,
+/* Others' units may come back, when another limit of their requests has refused them. */
+START_TEST(a_refusal_among_several_limits_is_remembered_for_a_short_while)
+{
+    struct cell cell;
+    struct store_takes answered = TAILQ_HEAD_INITIALIZER(answered);
+    struct store_take take = {.limit = &ten, .wanted = 1, .returns = true};
+    struct redis_limit_outcome full = {.result = {.retry_after = MINUTE, .reset_after = MINUTE},
+                                       .next_after = MINUTE};
+    cell_open(&cell);
+    cell_join(&cell, &take);
+    ck_assert(cell_begin(&cell, START, 1));
+    cell_settle(&cell, &full, START, &answered);
+    ck_assert_uint_eq(take.result.retry_after, MINUTE);
+    ck_assert(cell_refuses(&cell, &take, START + CELL_LEASE_MAX - 1));
+    ck_assert_uint_eq(take.result.retry_after, MINUTE - CELL_LEASE_MAX + 1);
+    ck_assert(!cell_refuses(&cell, &take, START + CELL_LEASE_MAX));
+}
+END_TEST
+
+UNIT_MAIN("cell", a_refusal_among_several_limits_is_remembered_for_a_short_while,
+          takes_that_come_while_one_is_under_way_go_together,
           what_one_take_can_not_use_the_next_may, a_hot_key_costs_one_command_a_round_trip,
           a_refusal_is_remembered_until_a_unit_can_be_had, a_refusal_answers_those_that_wait,
           a_refusal_tells_those_who_want_more_to_wait_for_longer,
