@@ -23,7 +23,7 @@ static void *grow(struct reader *reader, void *list, size_t count, size_t *room,
         reader->out_of_memory = true;
         return NULL;
     }
-    if (count)
+    if (list)
         memcpy(copy, list, count * size);
     *room = larger;
     return copy;
