@@ -1,10 +1,13 @@
 """What clients wait while Redis fails, through real HAProxys with the shipped configuration: no
 longer than the deadline and a little, and once the breakers are open no longer than without Redis.
 
-What is asserted is generous, since other programs run on the machine; the report has what was
-measured. envoyproxy/ratelimit lets clients wait 10 s where Redis is silent (its issue 462)."""
+What runs here goes before other programs of the machine where the system allows it, so that their
+share of the waiting isn't counted; where it doesn't, as much more is granted as requests wait when
+nothing fails. envoyproxy/ratelimit lets clients wait 10 s where Redis is silent (its issue 462)."""
 
 import contextlib
+import os
+import re
 
 import pytest
 
@@ -29,13 +32,39 @@ versions = pytest.mark.parametrize("haproxy_binary", ["2.6", "3.2"], indirect=Tr
                                    ids=lambda version: f"haproxy-{version}")
 
 
+@pytest.fixture
+def first_served():
+    """Whether programs started from here on have the processor when they want it."""
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    except PermissionError:
+        yield False
+        return
+    yield True
+    os.sched_setscheduler(0, *before)
+
+
 def put_load(bench, haproxy_binary, fleet):
     haproxy = bench.haproxy(
         haproxy_binary, [f"unix@{bench.socket(agent.name)}" for agent in fleet.agents],
         config_edits=[ANSWERS], patience=None, api_port=1,
     )
-    return fleet.load([f"tcp://127.0.0.1:{haproxy.port}"], http=True, rate=RATE, connections=64,
+    load = fleet.load([f"tcp://127.0.0.1:{haproxy.port}"], http=True, rate=RATE, connections=64,
                       keys=50)
+    return haproxy, load
+
+
+def check_answered(haproxy, result, sources):
+    """Every request got its answer from the agent: had HAProxy not waited for one, or got none, it
+    would have let the request pass all the same, and said so in its log."""
+    result.check_answered()
+    assert result.sources.keys() == {"200"}
+    haproxy.stop()
+    logged = re.findall(r" rule=(\S+) source=(\S+) error=(\S+)$", haproxy.log(), re.MULTILINE)
+    assert len(logged) == result.answered
+    assert {error for _, _, error in logged} == {"-"}
+    assert {source for _, source, _ in logged} == sources
 
 
 def of_phase(result, name):
@@ -44,18 +73,19 @@ def of_phase(result, name):
 
 
 @versions
-def test_memory_store_to_compare_with(bench, haproxy_binary, report):
-    fleet = Fleet(bench, {"mode": "memory"}, [rule(limit=1_000_000)], agents=1, ready=False)
-    load = put_load(bench, haproxy_binary, fleet)
+def test_memory_store_to_compare_with(first_served, bench, haproxy_binary, report):
+    fleet = Fleet(bench, {"mode": "memory"}, [rule(limit=1_000_000)], agents=1,
+                  workers=1, ready=False)
+    haproxy, load = put_load(bench, haproxy_binary, fleet)
     load.wait_for("answered", 4 * RATE)
     result = load.stop()
-    result.check_answered()
+    check_answered(haproxy, result, {"memory"})
     report(f"{version_of(haproxy_binary)}, memory store", of_phase(result, "all"))
 
 
 @pytest.mark.parametrize("kind", ["silent", "killed", "dropped"])
 @versions
-def test_redis_fails_under_load(bench, haproxy_binary, report, kind):
+def test_redis_fails_under_load(first_served, bench, haproxy_binary, report, kind):
     with contextlib.ExitStack() as open_:
         if kind == "dropped":
             why = network.unavailable()
@@ -67,8 +97,9 @@ def test_redis_fails_under_load(bench, haproxy_binary, report, kind):
         else:
             server = open_.enter_context(redis.Server(bench.directory))
             failure = failures.FAILURES[kind]
-        fleet = Fleet(bench, fleets.single(server), [rule(limit=1_000_000)], agents=1)
-        load = put_load(bench, haproxy_binary, fleet)
+        # One worker: HAProxy may give a second one nothing to ask, and then nothing opens its breaker.
+        fleet = Fleet(bench, fleets.single(server), [rule(limit=1_000_000)], agents=1, workers=1)
+        haproxy, load = put_load(bench, haproxy_binary, fleet)
         load.wait_for("answered", 2 * RATE)
         load.phase("failing")
         with failure(server):
@@ -80,18 +111,19 @@ def test_redis_fails_under_load(bench, haproxy_binary, report, kind):
         load.phase("after")
         load.wait_for("answered", RATE)
         result = load.stop()
-    result.check_answered()
-    # A status other than 200 would be an answer that HAProxy didn't get.
-    assert result.sources.keys() == {"200"}
+    check_answered(haproxy, result, {"redis", "fallback"})
     measured = {}
     for name in ("all", "failing", "open", "after"):
         measured.update(of_phase(result, name))
     measured["seconds until the breakers opened"] = result.phases["failing"]["seconds"]
     measured["seconds until they closed"] = result.phases["cured"]["seconds"]
     report(f"{version_of(haproxy_binary)}, Redis {kind}", measured)
-    noise = result.phases["all"]["p99.9"]
-    assert result.phases["failing"]["p99.9"] <= DEADLINE + MARGIN + noise
-    assert result.phases["open"]["p99"] <= DEADLINE + MARGIN
+    others = 0 if first_served else result.phases["all"]["p99.9"]
+    assert result.phases["failing"]["p99.9"] <= DEADLINE + MARGIN + others
+    assert result.phases["open"]["p99"] <= MARGIN + others
+    # Of pauses of 1, 2 and 4 s, a quarter longer at most, that begin within these four seconds; and
+    # of a probe's second to connect.
+    assert result.phases["cured"]["seconds"] <= 8
 
 
 def version_of(haproxy_binary):
