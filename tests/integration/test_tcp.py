@@ -1,5 +1,6 @@
 """TCP-mode frontends: haproxy/tcp.cfg."""
 
+import contextlib
 import errno
 import socket
 import threading
@@ -27,7 +28,8 @@ def banner_port():
                     connection, _ = server.accept()
                 except OSError:
                     return
-                with connection:
+                # HAProxy may have let go of it already: then there is nobody to greet.
+                with connection, contextlib.suppress(ConnectionError):
                     connection.sendall(b"hello\n")
 
         thread = threading.Thread(target=serve, daemon=True)
