@@ -11,6 +11,7 @@ static const struct command {
 } commands[] = {
     {"serve", command_serve, "answer HAProxy by the rules of a file"},
     {"validate", command_validate, "check a rule file and say all that is wrong with it"},
+    {"spoe-config", command_spoe_config, "print the configuration of HAProxy that the rules need"},
     {"ask", command_ask, "ask a running agent as HAProxy would, and print its answer"},
     {"version", command_version, "print the version"},
 };
@@ -20,7 +21,7 @@ static void print_help(FILE *stream)
     fprintf(stream, "sluice limits request rates for HAProxy, over SPOP.\n\n"
                     "usage: sluice COMMAND [ARGUMENT...]\n\ncommands:\n");
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-        fprintf(stream, "  %-10s %s\n", commands[i].name, commands[i].help);
+        fprintf(stream, "  %-11s %s\n", commands[i].name, commands[i].help);
     fprintf(stream, "\n'sluice COMMAND --help' says more of one.\n");
 }
 

@@ -1,0 +1,74 @@
+/* HAProxy's configuration as a rule set needs it: which messages are sent when, and where HAProxy
+ * finds each argument. Internal to the spoe_config files.
+ */
+#pragma once
+
+#include <stdio.h>
+
+#include "rules/explain.h"
+
+/* When a message is sent: what HAProxy then knows. */
+enum spoe_phase {
+    SPOE_CONNECTION, /* event on-frontend-tcp-request */
+    SPOE_REQUEST,    /* among the http-request rules */
+    SPOE_RESPONSE,   /* among the http-response rules */
+};
+
+/* ---- spoe_config_arguments.c --------------------------------------------------------------- */
+
+#define SPOE_EXPRESSION_MAX 512
+
+/* Where HAProxy finds an argument of a message. */
+struct spoe_source {
+    char expression[SPOE_EXPRESSION_MAX]; /* empty: it can't be had in this phase */
+    char rule[SPOE_EXPRESSION_MAX];       /* of HAProxy, that has to run before; empty: none */
+    bool to_fill_in;                      /* the rule is for a person to write */
+    const char *global;                   /* a line of `global` that it needs; NULL */
+    const char *note;                     /* what to know about it; NULL */
+};
+
+/* RULES_NAME_MAX bytes of name at most. */
+void spoe_source_find(struct slice name, enum spoe_phase phase, struct spoe_source *source);
+
+/* Whether the name is one that only a response has. */
+bool spoe_is_of_response(struct slice name);
+
+/* ---- spoe_config_model.c ------------------------------------------------------------------- */
+
+struct spoe_message {
+    const char *name;
+    enum spoe_phase phase;
+    uint32_t slots[RULES_MAX_SLOTS]; /* of the arguments that its rules read, by name */
+    size_t slot_count;
+};
+
+struct spoe_model {
+    const struct rules_set *set;
+    struct spoe_message messages[RULES_MAX_MESSAGES + 1];
+    size_t message_count;
+    char names[RULES_MAX_MESSAGES + 1][RULES_NAME_MAX + 1];
+    int numbers[RULES_MAX_MESSAGES + 1]; /* the set's, of the messages; -1: of rules without one */
+};
+
+/* What is sent for the rules of a set, which outlives the model. NULL when out of memory; to be
+ * freed with free. */
+struct spoe_model *spoe_model_create(const struct rules_set *set);
+
+/* Whether a rule reads an argument from a message. */
+bool spoe_model_reads(const struct spoe_model *model, const struct rules_use *use, size_t message);
+
+/* ---- spoe_config_write.c ------------------------------------------------------------------- */
+
+struct spoe_version {
+    const char *name; /* as --haproxy has it */
+    bool has_spop;    /* backends of mode spop, instead of tcp */
+    bool has_pause;   /* http-request pause */
+};
+
+/* The file that `filter spoe ... config` names. */
+void spoe_write_agents(const struct spoe_model *model, FILE *out);
+
+/* HAProxy's own: frontends with all that the messages need, and the backend of the agents. prefix:
+ * of each line. */
+void spoe_write_proxies(const struct spoe_model *model, const struct spoe_version *version,
+                        const char *prefix, FILE *out);

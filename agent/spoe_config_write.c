@@ -1,0 +1,331 @@
+#include <stdarg.h>
+
+#include "agent/spoe_config.h"
+
+#define HTTP_ENGINE "sluice"
+#define TCP_ENGINE  "sluice-tcp"
+#define SPOE_PATH   "/etc/haproxy/spoe-sluice.conf"
+
+#define NAMES_SHOWN 3
+
+static bool has_phase(const struct spoe_model *model, enum spoe_phase phase)
+{
+    for (size_t i = 0; i < model->message_count; i++)
+        if (model->messages[i].phase == phase)
+            return true;
+    return false;
+}
+
+static bool answers(const struct spoe_model *model, enum rules_answer variable)
+{
+    return model->set->settings.answer & 1u << variable;
+}
+
+/* ---- the agents' file ---------------------------------------------------------------------- */
+
+/* "login, client and 2 more". */
+static void write_rules(const struct spoe_model *model, size_t message, uint32_t slot, FILE *out)
+{
+    size_t count = 0;
+    uint32_t last = UINT32_MAX;
+    for (const struct rules_use *use = rules_uses(model->set); use; use = use->next) {
+        if (use->number != slot || use->rule == last || !spoe_model_reads(model, use, message))
+            continue;
+        last = use->rule;
+        if (count++ < NAMES_SHOWN)
+            fprintf(out, "%s%.*s", count > 1 ? ", " : "",
+                    SLICE_ARGS(model->set->rules[use->rule].name));
+    }
+    if (count > NAMES_SHOWN)
+        fprintf(out, " and %zu more", count - NAMES_SHOWN);
+}
+
+static void write_argument(const struct spoe_model *model, size_t at, uint32_t slot, FILE *out)
+{
+    struct spoe_source source;
+    const struct spoe_message *message = &model->messages[at];
+    struct slice name = model->set->slot_names[slot];
+    spoe_source_find(name, message->phase, &source);
+    fprintf(out, "    # %.*s, for ", SLICE_ARGS(name));
+    write_rules(model, at, slot, out);
+    if (source.note)
+        fprintf(out, ": %s", source.note);
+    if (!source.expression[0])
+        fprintf(out, "; not to be had with this message\n");
+    else if (source.to_fill_in)
+        fprintf(out, "; to be filled in, in HAProxy's own file\n    args %.*s=%s\n",
+                SLICE_ARGS(name), source.expression);
+    else
+        fprintf(out, "\n    args %.*s=%s\n", SLICE_ARGS(name), source.expression);
+}
+
+static void write_message(const struct spoe_model *model, size_t at, FILE *out)
+{
+    const struct spoe_message *message = &model->messages[at];
+    fprintf(out, "\nspoe-message %s\n", message->name);
+    for (size_t i = 0; i < message->slot_count; i++)
+        write_argument(model, at, message->slots[i], out);
+    if (message->phase == SPOE_CONNECTION)
+        fprintf(out, "    event on-frontend-tcp-request\n");
+    else
+        fprintf(out, "\nspoe-group %s\n    messages %s\n", message->name, message->name);
+}
+
+static void write_agent(const struct spoe_model *model, bool tcp, FILE *out)
+{
+    const char *engine = tcp ? TCP_ENGINE : HTTP_ENGINE;
+    fprintf(out, "[%s]\n\nspoe-agent %s\n    %s", engine, engine, tcp ? "messages" : "groups");
+    for (size_t i = 0; i < model->message_count; i++)
+        if ((model->messages[i].phase == SPOE_CONNECTION) == tcp)
+            fprintf(out, " %s", model->messages[i].name);
+    fprintf(out, "\n    use-backend sluice\n"
+                 "    option var-prefix sluice\n"
+                 "    register-var-names");
+    for (int i = 0; i < RULES_ANSWERS; i++)
+        if (answers(model, (enum rules_answer)i))
+            fprintf(out, " %.*s", SLICE_ARGS(rules_answer_name((enum rules_answer)i)));
+    fprintf(out, "\n"
+                 "    option set-on-error error\n"
+                 "    option continue-on-error\n"
+                 "    no option send-frag-payload\n"
+                 "    timeout processing 50ms\n"
+                 "    timeout hello 50ms\n"
+                 "    timeout idle 2m\n"
+                 "    log global\n"
+                 "    option dontlog-normal\n");
+    for (size_t i = 0; i < model->message_count; i++)
+        if ((model->messages[i].phase == SPOE_CONNECTION) == tcp)
+            write_message(model, i, out);
+}
+
+void spoe_write_agents(const struct spoe_model *model, FILE *out)
+{
+    bool tcp = has_phase(model, SPOE_CONNECTION);
+    bool http = has_phase(model, SPOE_REQUEST) || has_phase(model, SPOE_RESPONSE);
+    fprintf(out, "# What HAProxy asks sluice, for these rules: " SPOE_PATH "\n"
+                 "# haproxy/spoe-sluice.conf says why each line of an agent is there.\n\n");
+    if (http)
+        write_agent(model, false, out);
+    if (tcp && http)
+        fprintf(out, "\n\n");
+    if (tcp)
+        write_agent(model, true, out);
+}
+
+/* ---- HAProxy's own ------------------------------------------------------------------------- */
+
+struct proxies {
+    const struct spoe_model *model;
+    const struct spoe_version *version;
+    const char *prefix;
+    FILE *out;
+};
+
+static void line(const struct proxies *p, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void line(const struct proxies *p, const char *format, ...)
+{
+    char text[2 * SPOE_EXPRESSION_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    fprintf(p->out, "%s%s\n", p->prefix, text);
+}
+
+static void blank_line(const struct proxies *p)
+{
+    fprintf(p->out, "%s\n", p->prefix[0] == '#' ? "#" : "");
+}
+
+/* Whether an earlier message has had the same rule of HAProxy written. */
+static bool is_written(const struct proxies *p, size_t message, uint32_t slot, const char *rule)
+{
+    struct spoe_source source;
+    for (size_t i = 0; i < message; i++) {
+        const struct spoe_message *other = &p->model->messages[i];
+        for (size_t s = 0; s < other->slot_count; s++) {
+            if (other->slots[s] != slot)
+                continue;
+            spoe_source_find(p->model->set->slot_names[slot], other->phase, &source);
+            if (strcmp(source.rule, rule) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* The variables that arguments of messages with this phase are read from. */
+static void write_variables(const struct proxies *p, enum spoe_phase phase)
+{
+    for (size_t i = 0; i < p->model->message_count; i++) {
+        const struct spoe_message *message = &p->model->messages[i];
+        for (size_t s = 0; message->phase == phase && s < message->slot_count; s++) {
+            struct spoe_source source;
+            struct slice name = p->model->set->slot_names[message->slots[s]];
+            spoe_source_find(name, phase, &source);
+            if (!source.rule[0] || is_written(p, i, message->slots[s], source.rule))
+                continue;
+            if (source.to_fill_in)
+                line(p, "    # TO FILL IN, where %.*s comes from:", SLICE_ARGS(name));
+            line(p, "    %s%s", source.to_fill_in ? "# " : "", source.rule);
+        }
+    }
+}
+
+static void write_globals(const struct proxies *p)
+{
+    const char *written = NULL;
+    for (size_t i = 0; i < p->model->message_count; i++) {
+        const struct spoe_message *message = &p->model->messages[i];
+        for (size_t s = 0; s < message->slot_count; s++) {
+            struct spoe_source source;
+            spoe_source_find(p->model->set->slot_names[message->slots[s]], message->phase, &source);
+            if (!source.global || !source.expression[0] || written)
+                continue;
+            line(p, "global");
+            line(p, "    %s", source.global);
+            blank_line(p);
+            written = source.global;
+        }
+    }
+}
+
+static void write_pause(const struct proxies *p)
+{
+    bool wanted = false;
+    for (size_t i = 0; i < p->model->set->rule_count; i++)
+        wanted = wanted || p->model->set->rules[i].mode == RULES_DELAY;
+    if (!wanted || !answers(p->model, RULES_ANSWER_DELAY_MS))
+        return;
+    if (p->version->has_pause)
+        line(p, "    http-request pause var(txn.sluice.delay_ms) if { var(txn.sluice.delay_ms) -m "
+                "found }");
+    else
+        line(p, "    # mode: delay needs HAProxy 3.2, which can hold requests back.");
+}
+
+static void write_question(const struct proxies *p, const char *message)
+{
+    bool rule = answers(p->model, RULES_ANSWER_RULE);
+    bool retry = answers(p->model, RULES_ANSWER_RETRY_AFTER);
+    line(p, "    http-request send-spoe-group " HTTP_ENGINE " %s", message);
+    line(p, "    # Without an answer the request passes; to refuse it:");
+    line(p, "    # http-request deny deny_status 503 if { var(txn.sluice.error) -m found }");
+    line(p,
+         "    http-request deny deny_status 429 content-type text/plain lf-string \"Too many "
+         "requests%s.\\n\"%s if { var(txn.sluice.deny) -m bool }",
+         rule ? ", by the rule %[var(txn.sluice.rule)]" : "",
+         retry ? " hdr Retry-After \"%[var(txn.sluice.retry_after)]\"" : "");
+    write_pause(p);
+}
+
+static void write_headers(const struct proxies *p)
+{
+    static const struct {
+        enum rules_answer variable;
+        const char *header;
+    } headers[] = {
+        {RULES_ANSWER_RATELIMIT, "RateLimit"},
+        {RULES_ANSWER_RATELIMIT_POLICY, "RateLimit-Policy"},
+    };
+    for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+        struct slice name = rules_answer_name(headers[i].variable);
+        if (answers(p->model, headers[i].variable))
+            line(p,
+                 "    http-after-response set-header %s \"%%[var(txn.sluice.%.*s)]\" if { "
+                 "var(txn.sluice.%.*s) -m found }",
+                 headers[i].header, SLICE_ARGS(name), SLICE_ARGS(name));
+    }
+}
+
+static void write_http(const struct proxies *p)
+{
+    const struct spoe_model *model = p->model;
+    line(p, "# Yours, with these lines among its http-request rules.");
+    line(p, "frontend www");
+    line(p, "    mode http");
+    line(p, "    bind :80");
+    line(p, "    timeout client 30s");
+    line(p, "    timeout http-request 10s");
+    line(p, "    filter spoe engine " HTTP_ENGINE " config " SPOE_PATH);
+    write_variables(p, SPOE_REQUEST);
+    write_variables(p, SPOE_RESPONSE);
+    for (size_t i = 0; i < model->message_count; i++)
+        if (model->messages[i].phase == SPOE_REQUEST)
+            write_question(p, model->messages[i].name);
+    for (size_t i = 0; i < model->message_count; i++)
+        if (model->messages[i].phase == SPOE_RESPONSE)
+            line(p, "    http-response send-spoe-group " HTTP_ENGINE " %s",
+                 model->messages[i].name);
+    write_headers(p);
+    line(p, "    # default_backend api");
+    blank_line(p);
+}
+
+static void write_tcp(const struct proxies *p)
+{
+    line(p, "# Yours, for what isn't HTTP.");
+    line(p, "frontend tcp");
+    line(p, "    mode tcp");
+    line(p, "    bind :5432");
+    line(p, "    timeout client 30s");
+    line(p, "    filter spoe engine " TCP_ENGINE " config " SPOE_PATH);
+    write_variables(p, SPOE_CONNECTION);
+    line(p, "    # Without an answer the connection passes; to refuse it:");
+    line(p, "    # tcp-request content reject if { var(txn.sluice.error) -m found }");
+    line(p, "    tcp-request content reject if { var(txn.sluice.deny) -m bool }");
+    line(p, "    # default_backend servers");
+    blank_line(p);
+}
+
+/* The first address that sluice listens on; the others are the same agent. */
+static void write_server(const struct proxies *p)
+{
+    const struct endpoint *endpoint = &p->model->set->settings.listeners[0].endpoint;
+    bool anywhere = endpoint->host.size == 0;
+    bool is_ipv6 = !anywhere && memchr(endpoint->host.data, ':', endpoint->host.size);
+    switch (endpoint->kind) {
+    case ENDPOINT_UNIX:
+        line(p, "    # HAProxy looks for it below its chroot, if it has one.");
+        line(p, "    server sluice1 unix@%.*s", SLICE_ARGS(endpoint->path));
+        return;
+    case ENDPOINT_ABSTRACT:
+        line(p, "    server sluice1 abns@%.*s", SLICE_ARGS(endpoint->path));
+        return;
+    case ENDPOINT_TCP:
+        break;
+    }
+    if (anywhere)
+        line(p, "    # Where the agent is, if not on this machine:");
+    if (!endpoint->port)
+        line(p, "    # The rule file leaves the port to the system: TO FILL IN for 9000.");
+    line(p, "    server sluice1 %s%.*s%s:%u", is_ipv6 ? "[" : "",
+         SLICE_ARGS(anywhere ? SLICE("127.0.0.1") : endpoint->host), is_ipv6 ? "]" : "",
+         endpoint->port ? endpoint->port : 9000u);
+}
+
+void spoe_write_proxies(const struct spoe_model *model, const struct spoe_version *version,
+                        const char *prefix, FILE *out)
+{
+    const struct proxies p = {model, version, prefix, out};
+    line(&p, "# For HAProxy %s; haproxy/haproxy.cfg says why each line is there.", version->name);
+    blank_line(&p);
+    write_globals(&p);
+    if (has_phase(model, SPOE_REQUEST) || has_phase(model, SPOE_RESPONSE))
+        write_http(&p);
+    if (has_phase(model, SPOE_CONNECTION))
+        write_tcp(&p);
+    line(&p, "backend sluice");
+    line(&p, "    mode %s", version->has_spop ? "spop" : "tcp");
+    line(&p, "    option redispatch 1");
+    line(&p, "    retries 2");
+    line(&p, "    option spop-check");
+    line(&p, "    timeout connect 20ms");
+    line(&p, "    timeout server 3m");
+    line(&p, "    default-server check inter 1s fastinter 100ms downinter 100ms fall 2 rise 1");
+    line(&p, "    default-server observe layer4 error-limit 3 on-error mark-down");
+    line(&p, "    default-server on-marked-down shutdown-sessions");
+    write_server(&p);
+}

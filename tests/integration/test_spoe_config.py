@@ -1,0 +1,352 @@
+"""sluice spoe-config: what it prints, real HAProxys take and act on."""
+
+import base64
+import http.client
+import json
+import re
+import socket
+import ssl
+import subprocess
+
+import pytest
+
+import stack
+
+LISTEN = 'listen: [ "unix://{socket}", "tcp://127.0.0.1:0" ]\nworkers: 2\n'
+
+# Every name that help and README speak of, and each of the other forms; one that nobody knows.
+NAMES = """src src_port dst dst_port frontend method path query url http_version host authority
+user_agent referer origin accept accept_language content_type content_length cookie authorization
+api_key bearer user real_ip forwarded_for body_size ssl ssl_sni ssl_version ssl_cipher ssl_alpn ja3
+client_cert client_cert_dn client_cert_cn client_cert_issuer client_cert_serial client_cert_sha1
+client_cert_verify country ip client_ip port sni tls tls_sni tls_version tls_cipher tls_alpn alpn ua
+agent referrer x_forwarded_for x_real_ip x_api_key client_dn client_cn tls_fingerprint
+ssl_fingerprint header_x_tenant cookie_session param_page jwt_sub
+status response_status response_header_x_cost tenant ten-ant:x""".split()
+
+
+def printed(bench, rules, *arguments, name="rules"):
+    """(the rule file's path, what spoe-config prints for these rules)."""
+    path = bench.directory + f"/{name}.yml"
+    if "listen:" not in rules:
+        rules = LISTEN.format(socket=bench.socket("sluice")) + rules
+    with open(path, "w") as file:
+        file.write(rules)
+    done = bench.run("spoe-config", path, *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    return path, done.stdout
+
+
+def version_word(binary):
+    return "%d.%d" % stack.haproxy_version(binary)
+
+
+def configuration(bench, binary, rules, edits=(), spoe_edits=()):
+    """Writes both files as they are printed, but for ports and paths; returns HAProxy's."""
+    version = version_word(binary)
+    _, spoe = printed(bench, rules, "--haproxy", version, "--only", "spoe")
+    _, proxies = printed(bench, rules, "--haproxy", version, "--only", "haproxy")
+    spoe_path = bench.directory + "/spoe.conf"
+    path = bench.directory + "/haproxy.cfg"
+    with open(spoe_path, "w") as file:
+        file.write(stack.replace(spoe, *spoe_edits))
+    proxies = stack.replace(proxies, ("/etc/haproxy/spoe-sluice.conf", spoe_path), *edits)
+    with open(path, "w") as file:
+        file.write(proxies)
+    return path
+
+
+def check(binary, path):
+    done = subprocess.run([binary, "-c", "-f", path], capture_output=True, text=True)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0 and "WARNING" not in said, said
+
+
+def arguments_rule(names, message=""):
+    """A rule that reads each of them."""
+    match = "".join(f"      {name}: x\n" for name in names)
+    return f"  - name: every{message}\n    message: {message or 'sluice-request'}\n" \
+           f"    action: allow\n    match:\n{match}"
+
+
+def test_haproxy_takes_every_argument_in_every_phase(bench, haproxy_binary):
+    """Also where a message can't have it: then it is left out."""
+    rest = [name for name in NAMES if "status" not in name and "response" not in name]
+    rules = ("rules:\n" + arguments_rule(NAMES, "sluice-response") +
+             arguments_rule(rest, "sluice-connection") + arguments_rule(rest))
+    path = configuration(bench, haproxy_binary, rules)
+    with open(bench.directory + "/spoe.conf") as file:
+        spoe = file.read()
+    for message, names in (("sluice-response", NAMES), ("sluice-request", rest),
+                           ("sluice-connection", ["src", "dst_port", "ssl_sni", "country"])):
+        section = spoe.partition(f"spoe-message {message}\n")[2].partition("\nspoe-")[0]
+        for name in names:
+            assert f"    args {name}=" in section, (message, name)
+    assert "args method=" not in spoe.partition("[sluice-tcp]")[2]
+    assert "# method, for every" in spoe.partition("[sluice-tcp]")[2]
+    with open(path) as file:
+        assert "    # TO FILL IN, where tenant comes from:" in file.read()
+    check(haproxy_binary, path)
+
+
+@pytest.mark.parametrize("name", ["haproxy/sluice.yml", "config/example.yml"])
+def test_haproxy_takes_what_is_printed_for_the_shipped_rules(bench, haproxy_binary, name):
+    rules = (stack.ROOT / name).read_text()
+    path = configuration(bench, haproxy_binary, rules)
+    check(haproxy_binary, path)
+    _, spoe = printed(bench, rules, "--only", "spoe")
+    # And the rules find all that they read.
+    with open(bench.directory + "/validate-spoe.conf", "w") as file:
+        file.write(spoe)
+    done = bench.run("validate", bench.directory + "/rules.yml", "--spoe",
+                     bench.directory + "/validate-spoe.conf")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# ---- in operation -------------------------------------------------------------------------------
+
+
+def start(bench, binary, rules, bind="", edits=(), tcp_port=None):
+    """An agent with these rules and HAProxy as it is printed for them; returns its port."""
+    port = stack.free_port()
+    rules = LISTEN.format(socket=bench.socket("sluice")) + rules
+    bench.agent(rules)
+    edits = [("    bind :80\n", f"    bind 127.0.0.1:{port}{bind}\n"),
+             ("    # default_backend api\n", "    default_backend api\n"),
+             ("timeout connect 20ms", "timeout connect 20s"), *edits]
+    path = configuration(bench, binary, rules, edits, [
+        ("timeout processing 50ms", "timeout processing 20s"),
+        ("timeout hello 50ms", "timeout hello 20s"),
+        ("    log global\n", ""),
+    ])
+    with open(path, "a") as file:
+        file.write(f"backend api\n    mode http\n    timeout connect 20s\n    timeout server 20s\n"
+                   f"    server api 127.0.0.1:{bench.api().port}\n")
+    check(binary, path)
+    program = stack.Program("haproxy", [binary, "-db", "-f", path], bench.directory)
+    bench.programs.append(program)
+
+    def serves():
+        if not program.running():
+            raise stack.Failed(program.log())
+        try:
+            stack.request(port, "/") if not bind else None
+            return True
+        except OSError:
+            return False
+    stack.wait_until(serves, "HAProxy to serve")
+    return port
+
+
+def token(**claims):
+    def part(value):
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+    return f"{part({'alg': 'none'})}.{part(claims)}.x"
+
+
+REQUESTS = [
+    ("method", "PURGE", {"method": "PURGE"}),
+    ("path", "/only/path", {"path": "/only/path?x"}),
+    ("query", "a=1", {"path": "/?a=1"}),
+    ("host", "shop.example", {"headers": {"Host": "SHOP.example:8080"}}),
+    ("user_agent", "Mozilla/5.0 (X11, like Gecko)",
+     {"headers": {"User-Agent": "Mozilla/5.0 (X11, like Gecko)"}}),
+    ("referer", "http://a.example/,b", {"headers": {"Referer": "http://a.example/,b"}}),
+    ("api_key", "k-1", {"headers": {"X-API-Key": "k-1"}}),
+    ("content_length", 17, {"method": "POST", "headers": {"Content-Length": "17"}}),
+    ("bearer", "opaque", {"headers": {"Authorization": "Bearer opaque"}}),
+    ("jwt_plan", "gold", {"headers": {"Authorization": "Bearer " + token(plan="gold")}}),
+    ("user", "anna", {"headers": {"Authorization":
+                                  "Basic " + base64.b64encode(b"anna:x").decode()}}),
+    ("real_ip", "192.0.2.77", {"headers": {"X-Real-IP": "192.0.2.77"}}),
+    ("forwarded_for", "2001:db8::7", {"headers": {"X-Forwarded-For": "192.0.2.1, 2001:db8::7"}}),
+    ("header_x_tenant", "acme", {"headers": {"X-Tenant": "acme"}}),
+    ("cookie_session", "s1", {"headers": {"Cookie": "a=b; session=s1"}}),
+    ("param_page", "7", {"path": "/?page=7"}),
+]
+
+
+def test_arguments_say_what_the_request_says(bench, haproxy_binary):
+    """Each rule is met by one of the requests, by what its argument is, and refuses it."""
+    rules = "rules:\n"
+    for name, value, _ in REQUESTS:
+        rules += f"  - {{ name: {name}, match: {{ {name}: {json.dumps(value)} }}, action: deny }}\n"
+    rules += "  - { name: tenant, match: { tenant: x }, action: deny }\n"
+    port = start(bench, haproxy_binary, rules)
+    for name, _, request in REQUESTS:
+        path = request.get("path", "/")
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=stack.WAIT)
+        connection.putrequest(request.get("method", "GET"), path, skip_host=True,
+                              skip_accept_encoding=True)
+        for header, value in {"Host": "a.example", **request.get("headers", {})}.items():
+            connection.putheader(header, value)
+        connection.endheaders()
+        if "Content-Length" in request.get("headers", {}):
+            connection.send(b"x" * 17)
+        response = connection.getresponse()
+        body = response.read().decode()
+        connection.close()
+        assert response.status == 429, name
+        assert body == f"Too many requests, by the rule {name}.\n"
+    assert stack.request(port, "/").status == 200
+
+
+def test_variables_to_fill_in_are_sent_once_they_are_set(bench, haproxy_binary):
+    rules = """rules:
+  - { name: country, match: { country: CH }, action: deny }
+  - { name: tenant, match: { tenant: acme }, action: deny }
+"""
+    countries = bench.directory + "/country.map"
+    with open(countries, "w") as file:
+        file.write("127.0.0.0/8 CH\n")
+    port = start(bench, haproxy_binary, rules)
+    assert stack.request(port, "/", headers={"X-Tenant": "acme"}).status == 200
+    bench.programs.pop().stop()
+    bench.programs.pop().stop()
+    port = start(bench, haproxy_binary, rules, edits=[
+        ("# http-request set-var(txn.sluice_arg.tenant) req.hdr(?)",
+         "http-request set-var(txn.sluice_arg.tenant) req.hdr(x-tenant)"),
+        ("# http-request set-var(txn.sluice_arg.country) src,map_ip(/etc/haproxy/country.map)",
+         f"http-request set-var(txn.sluice_arg.country) src,map_ip({countries}) "
+         "if { path /from }"),
+    ])
+    assert "rule tenant" in stack.request(port, "/", headers={"X-Tenant": "acme"}).body
+    assert "rule country" in stack.request(port, "/from").body
+    assert stack.request(port, "/").status == 200
+
+
+def test_a_response_is_told_with_what_its_request_was(bench, haproxy_binary):
+    rules = """rules:
+  - name: served
+    message: sluice-response
+    match: { status: 200, method: GET, path: { prefix: /api/ } }
+    key: [ src, path ]
+    limits: { limit: 5, window: 1h }
+"""
+    port = start(bench, haproxy_binary, rules)
+    seen = [stack.request(port, path).headers.get("ratelimit")
+            for path in ("/api/a", "/api/a", "/api/b", "/else")]
+    assert [text and re.match(r'"served";r=(\d)', text)[1] for text in seen] == ["4", "3", "4", None]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A file with a key and a certificate that it signs itself."""
+    folder = tmp_path_factory.mktemp("certificate")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                    "-subj", "/CN=client.example", "-keyout", folder / "key", "-out",
+                    folder / "certificate"], check=True, capture_output=True)
+    both = folder / "both.pem"
+    both.write_text((folder / "key").read_text() + (folder / "certificate").read_text())
+    return both
+
+
+def test_what_tls_tells(bench, haproxy_binary, certificate):
+    rules = """rules:
+  - name: hello
+    match: { ssl: true, ssl_version: TLSv1.2, ssl_sni: a.example, client_cert: true,
+             client_cert_cn: client.example }
+    key: [ ja3, client_cert_dn, client_cert_sha1 ]
+    limits: { limit: 2, window: 1h }
+"""
+    port = start(bench, haproxy_binary, rules,
+                 bind=f" ssl crt {certificate} ca-file {certificate} verify optional")
+
+    def ask(ciphers):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(ciphers)
+        context.load_cert_chain(certificate)
+        connection = http.client.HTTPSConnection("127.0.0.1", port, context=context,
+                                                 timeout=stack.WAIT)
+        plain = stack.wait_until(lambda: connect(port), "HAProxy to listen")
+        connection.sock = context.wrap_socket(plain, server_hostname="a.example")
+        connection.request("GET", "/")
+        response = connection.getresponse()
+        response.read()
+        connection.close()
+        return response.status
+
+    assert [ask("ECDHE+AESGCM") for _ in range(3)] == [200, 200, 429]
+    # Another client by its fingerprint.
+    assert ask("ECDHE+CHACHA20") == 200
+
+
+def connect(port):
+    try:
+        return socket.create_connection(("127.0.0.1", port), timeout=stack.WAIT)
+    except OSError:
+        return None
+
+
+def test_connections_are_refused_before_they_say_anything(bench, haproxy_binary):
+    tcp = stack.free_port()
+    rules = """rules:
+  - { name: connections, message: sluice-connection, key: [ src, dst_port ],
+      limits: { limit: 1, window: 1h } }
+  - { name: others, match: { path: /x }, action: deny }
+"""
+    port = start(bench, haproxy_binary, rules, edits=[
+        ("    bind :5432\n", f"    bind 127.0.0.1:{tcp}\n"),
+        ("    # default_backend servers\n", "    default_backend servers\n"),
+        ("backend sluice\n", "backend servers\n    mode tcp\n    timeout connect 20s\n"
+         f"    timeout server 20s\n    server api 127.0.0.1:{bench.api().port}\n\n"
+         "backend sluice\n"),
+    ])
+    assert stack.request(tcp, "/").status == 200
+    with pytest.raises((OSError, http.client.HTTPException)):
+        stack.request(tcp, "/")
+    assert stack.request(port, "/x").status == 429
+
+
+# ---- what it prints -----------------------------------------------------------------------------
+
+
+def test_all_of_it_is_one_spoe_file(bench):
+    rules = "rules: [ { name: a, match: { tenant: x }, action: allow } ]\n"
+    _, whole = printed(bench, rules)
+    _, spoe = printed(bench, rules, "--only", "spoe")
+    _, proxies = printed(bench, rules, "--only", "haproxy")
+    assert whole == spoe + "\n\n" + "".join(
+        f"# {line}\n" if line else "#\n" for line in proxies.splitlines())
+    assert "mode spop" in proxies
+    assert "mode tcp" in printed(bench, rules, "--only", "haproxy", "--haproxy", "2.6")[1]
+
+
+@pytest.mark.parametrize("listen, server", [
+    ("unix:///run/a.sock", "unix@/run/a.sock"),
+    ("unix://@sluice", "abns@sluice"),
+    ("tcp://192.0.2.1:9000", "192.0.2.1:9000"),
+    ("tcp://[2001:db8::1]:9000", "[2001:db8::1]:9000"),
+    ("tcp://:9000", "127.0.0.1:9000"),
+    ("tcp://:0", "127.0.0.1:9000"),
+])
+def test_the_agents_are_where_they_listen(bench, listen, server):
+    _, proxies = printed(bench, f'listen: "{listen}"\nrules: []\n', "--only", "haproxy")
+    assert proxies.endswith(f"    server sluice1 {server}\n")
+
+
+def test_only_variables_that_are_sent_are_used(bench):
+    _, whole = printed(bench, "answer: []\nrules: []\n")
+    assert "register-var-names allow deny\n" in whole
+    assert not re.search(r"txn\.sluice\.(?!deny|error)", whole)
+
+
+@pytest.mark.parametrize("arguments, expected", [
+    ((), "usage"),
+    (("a.yml", "b.yml"), "usage"),
+    (("a.yml", "--haproxy", "1.8"), 'is "1.8", expected 2.6, 3.0 or 3.2'),
+    (("a.yml", "--only", "x"), 'is "x", expected spoe or haproxy'),
+])
+def test_a_wrong_command_line_is_told(bench, arguments, expected):
+    done = bench.run("spoe-config", *arguments)
+    assert done.returncode == 2
+    assert expected in done.stderr
+
+
+def test_a_wrong_file_is_told(bench):
+    done = bench.run("spoe-config", "/absent.yml")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "/absent.yml" in done.stderr
