@@ -87,6 +87,9 @@ struct rules__needle {
 struct rules__condition {
     rules__holds_function *holds; /* NULL: a group */
     uint32_t slot;
+    uint32_t line; /* where its operand stands; of a group, 0 */
+    uint32_t column;
+    uint8_t operator_index; /* in rules__operators */
     bool negated;
     bool is_any;       /* a group of which one is enough; else all must hold */
     bool ignores_case; /* literals are in lower case, and texts are read so */

@@ -1,6 +1,6 @@
 #include "rules/explain.h"
 
-#include "rules/compiled.h"
+#include "rules/operator.h"
 
 const struct rules_use *rules_uses(const struct rules_set *set)
 {
@@ -19,4 +19,51 @@ struct slice rules_message_name(const struct rules_set *set, int message)
         if (names->entries[i].name.data && names->entries[i].number == (uint32_t)message)
             return names->entries[i].name;
     return slice_of(NULL, 0);
+}
+
+/* ---- why a rule doesn't match -------------------------------------------------------------- */
+
+struct blame {
+    struct rules_matcher *matcher;
+    struct rules_failure *failures;
+    size_t room;
+    size_t count;
+};
+
+static void add_failure(struct blame *blame, const struct rules__condition *condition, bool wanted)
+{
+    if (blame->count++ >= blame->room)
+        return;
+    blame->failures[blame->count - 1] = (struct rules_failure){
+        .slot = condition->slot,
+        .absent = blame->matcher->values[condition->slot].type == VALUE_NULL,
+        .unwanted = wanted == condition->negated,
+        .operator_name = rules__operators[condition->operator_index].name,
+        .line = condition->line,
+        .column = condition->column,
+    };
+}
+
+/* Blames what makes a condition other than is wanted. What is to be wrong in a group is looked for
+ * as deep as groups go, which the file's depth bounds. */
+static void blame_condition(struct blame *blame, const struct rules__condition *condition,
+                            bool wanted)
+{
+    if (rules__hold(condition, 1, blame->matcher) == wanted)
+        return;
+    if (condition->holds) {
+        add_failure(blame, condition, wanted);
+        return;
+    }
+    for (size_t i = 0; i < condition->count; i++)
+        blame_condition(blame, &condition->children[i], wanted != condition->negated);
+}
+
+size_t rules_failures(struct rules_matcher *matcher, const struct rules_rule *rule,
+                      struct rules_failure *failures, size_t room)
+{
+    struct blame blame = {matcher, failures, room, 0};
+    for (size_t i = 0; i < rule->condition_count; i++)
+        blame_condition(&blame, &rule->conditions[i], true);
+    return blame.count;
 }

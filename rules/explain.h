@@ -31,6 +31,24 @@ const struct rules_use *rules_uses(const struct rules_set *set);
 size_t rules_message_count(const struct rules_set *set);
 struct slice rules_message_name(const struct rules_set *set, int message);
 
+/* ---- why a rule matches or not --------------------------------------------------------------- */
+
+/* A condition that is to blame for a rule that doesn't match. */
+struct rules_failure {
+    uint32_t slot;             /* of the argument it is about */
+    bool absent;               /* which was not sent */
+    bool unwanted;             /* it holds, and stands in a `not` */
+    const char *operator_name; /* "prefix" */
+    uint32_t line;             /* where the operand stands */
+    uint32_t column;
+};
+
+/* Which conditions keep a rule from matching what the matcher has been given last (rules_match):
+ * each that, had it alone turned out otherwise, could have helped. Returns how many there are, of
+ * which the first `room` are written; 0: the rule matches. */
+size_t rules_failures(struct rules_matcher *matcher, const struct rules_rule *rule,
+                      struct rules_failure *failures, size_t room);
+
 /* ---- warnings ------------------------------------------------------------------------------ */
 
 /* What a proxy is configured to send. */

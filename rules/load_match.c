@@ -49,7 +49,13 @@ static void add_condition(struct rules__loader *loader, struct argument *argumen
     struct rules__condition *condition = &group->conditions[group->count++];
     struct rules__operand operand = {loader, label, node, argument->ignores_case};
     *condition = (struct rules__condition){
-        .holds = row->holds, .slot = argument->slot, .ignores_case = argument->ignores_case};
+        .holds = row->holds,
+        .slot = argument->slot,
+        .operator_index = (uint8_t) operator,
+        .line = node->line,
+        .column = node->column,
+        .ignores_case = argument->ignores_case,
+    };
     argument->has_texts = argument->has_texts || row->of_texts;
     row->compile(&operand, condition);
 }

@@ -212,6 +212,7 @@ static void load_rule(struct rules__loader *loader, struct rules_rule *rule,
 {
     struct draft draft = {.rule = rule};
     rule->line = node->line;
+    rule->column = node->column;
     rule->message = -1;
     rule->on_store_error = loader->on_store_error;
     rule->consistency = loader->consistency;

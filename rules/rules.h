@@ -201,6 +201,7 @@ struct rules_rule {
     struct slice name;
     uint32_t index; /* in rules_set.rules */
     uint32_t line;  /* where it stands in the file */
+    uint32_t column;
     enum rules_action action;
     enum rules_fallback on_store_error;
     enum rules_consistency consistency; /* default exact */

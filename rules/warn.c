@@ -1,4 +1,4 @@
-#include "rules/explain.h"
+#include "rules/warn.h"
 #include "rules/loader.h"
 
 /* ---- what nobody sends --------------------------------------------------------------------- */
@@ -104,6 +104,7 @@ void rules_warn(const struct rules_set *set, const struct rules_sent_list *sent,
                 struct rules_report *report)
 {
     *report = (struct rules_report){0};
+    rules__warn_rules(set, report);
     if (sent)
         warn_sent(set, sent, report);
 }

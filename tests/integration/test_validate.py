@@ -104,3 +104,22 @@ def test_a_file_that_sends_nothing_is_refused(bench):
     assert "expected HAProxy's SPOE configuration" in done.stderr
     assert bench.run("validate", rules, "--spoe", "/absent").returncode == 1
     assert bench.run("validate", "-", "--spoe", "-").returncode == 2
+
+
+def test_a_rule_that_never_matches_is_a_warning(bench):
+    done, path = validate(bench, b"""
+listen: tcp://127.0.0.1:0
+rules:
+  - { name: all, action: allow }
+  - { name: login, match: { path: /login }, key: src, limits: { limit: 5, window: 15s } }
+""")
+    assert (done.returncode, done.stdout) == (0, f"{path}: ok, 2 rules, 1 limits, 2 arguments\n")
+    assert done.stderr.splitlines() == [
+        f"{path}:5:5: warning: rule login never matches, since all (line 4, action: allow) ends "
+        "the search for all that it would match",
+        "  5 |   - { name: login, match: { path: /login }, key: src, limits: { limit: 5, window: 15s } }",
+        "    |     ^",
+    ]
+    # Who serves it isn't told again: the log of an agent is about what happens.
+    agent = bench.agent(open(path).read().replace("listen: tcp://127.0.0.1:0\n", ""))
+    assert "warning" not in agent.log()
