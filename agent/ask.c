@@ -8,12 +8,10 @@
 
 #include "agent/clock.h"
 #include "agent/command.h"
+#include "agent/question.h"
 #include "agent/socket.h"
-#include "base/base.h"
 #include "spop/spop.h"
 
-#define ASK_FRAME_MAX  16380 /* what HAProxy announces by default */
-#define ASK_ARGUMENTS  255   /* a message's count of them is one byte */
 #define ASK_TIMEOUT_MS 5000
 
 #define ASK_STREAM 1
@@ -23,7 +21,7 @@ struct conversation {
     int fd;
     uint64_t deadline; /* by clock_now: an agent that says a byte now and then gets no more time */
     struct spop_session session;
-    uint8_t input[SPOP_LENGTH_SIZE + ASK_FRAME_MAX];
+    uint8_t input[SPOP_LENGTH_SIZE + QUESTION_FRAME_MAX];
     size_t input_size;
     size_t consumed; /* of the input, by the event that was told last */
 };
@@ -38,144 +36,9 @@ static void print_help(FILE *stream)
         "  ADDRESS         tcp://HOST:PORT, unix:///PATH or unix://@NAME\n"
         "  -m, --message NAME  the SPOE message's name (default: sluice-request)\n"
         "  -t, --timeout MS    how long the agent may take (default: %d)\n"
-        "  -h, --help          this text\n\n"
-        "A value's type is inferred: an address, an integer, true or false, else a string; or\n"
-        "is given, as in src:ipv4=192.0.2.1. Types: null, bool, int32, uint32, int64, uint64,\n"
-        "ipv4, ipv6, string, binary (as hex digits).\n\n"
+        "  -h, --help          this text\n\n" QUESTION_HELP "\n"
         "exit status: 0 when the agent answered, 1 when it didn't, 2 for a wrong command line\n",
         ASK_TIMEOUT_MS);
-}
-
-/* ---- arguments ----------------------------------------------------------------------------- */
-
-static bool parse_bool(struct slice text, struct value *value)
-{
-    value->type = VALUE_BOOL;
-    value->boolean = slice_equal(text, SLICE("true"));
-    return value->boolean || slice_equal(text, SLICE("false"));
-}
-
-static bool parse_signed(struct slice text, struct value *value)
-{
-    value->type = VALUE_INT64;
-    return slice_to_int64(text, &value->integer);
-}
-
-static bool parse_int32(struct slice text, struct value *value)
-{
-    bool parsed =
-        parse_signed(text, value) && value->integer >= INT32_MIN && value->integer <= INT32_MAX;
-    value->type = VALUE_INT32;
-    return parsed;
-}
-
-static bool parse_unsigned(struct slice text, struct value *value)
-{
-    value->type = VALUE_UINT64;
-    return slice_to_uint64(text, &value->natural);
-}
-
-static bool parse_uint32(struct slice text, struct value *value)
-{
-    bool parsed = parse_unsigned(text, value) && value->natural <= UINT32_MAX;
-    value->type = VALUE_UINT32;
-    return parsed;
-}
-
-static bool parse_ipv4(struct slice text, struct value *value)
-{
-    return value_parse_address(text, value) && value->type == VALUE_IPV4;
-}
-
-static bool parse_ipv6(struct slice text, struct value *value)
-{
-    return value_parse_address(text, value) && value->type == VALUE_IPV6;
-}
-
-static bool parse_null(struct slice text, struct value *value)
-{
-    value->type = VALUE_NULL;
-    return text.size == 0;
-}
-
-static bool parse_string(struct slice text, struct value *value)
-{
-    value->type = VALUE_STRING;
-    value->bytes = text;
-    return true;
-}
-
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* Decoded in place: two digits make one byte, and the argument is ours to change. */
-static bool parse_binary(struct slice text, struct value *value)
-{
-    uint8_t *bytes = (uint8_t *)text.data;
-    for (size_t i = 0; i < text.size; i++)
-        if (hex_digit(text.data[i]) < 0)
-            return false;
-    if (text.size % 2)
-        return false;
-    for (size_t i = 0; i < text.size; i += 2)
-        bytes[i / 2] = (uint8_t)(hex_digit(text.data[i]) << 4 | hex_digit(text.data[i + 1]));
-    value->type = VALUE_BINARY;
-    value->bytes = slice_of(bytes, text.size / 2);
-    return true;
-}
-
-static const struct ask_type {
-    const char *name;
-    bool (*parse)(struct slice text, struct value *value);
-    bool inferred; /* tried, in this order, where no type is given */
-} ask_types[] = {
-    {"ipv4", parse_ipv4, true},        {"ipv6", parse_ipv6, true},
-    {"int64", parse_signed, true},     {"bool", parse_bool, true},
-    {"string", parse_string, true},    {"null", parse_null, false},
-    {"int32", parse_int32, false},     {"uint32", parse_uint32, false},
-    {"uint64", parse_unsigned, false}, {"binary", parse_binary, false},
-};
-
-#define ASK_TYPES (sizeof(ask_types) / sizeof(ask_types[0]))
-
-static bool parse_value(struct slice type, struct slice text, struct value *value)
-{
-    for (size_t i = 0; i < ASK_TYPES; i++) {
-        bool wanted = type.size ? slice_equal(type, slice_of_string(ask_types[i].name))
-                                : ask_types[i].inferred;
-        if (!wanted)
-            continue;
-        if (ask_types[i].parse(text, value))
-            return true;
-        if (type.size)
-            return false;
-    }
-    return false;
-}
-
-/* "name=value" or "name:type=value". */
-static bool parse_argument(char *text, struct spop_argument *argument)
-{
-    char *equals = strchr(text, '=');
-    if (!equals || equals == text)
-        return false;
-    struct slice name = slice_of(text, (size_t)(equals - text));
-    struct slice type = slice_of(NULL, 0);
-    const uint8_t *colon = memchr(name.data, ':', name.size);
-    if (colon) {
-        type = slice_of(colon + 1, (size_t)((const uint8_t *)equals - colon - 1));
-        name.size = (size_t)(colon - name.data);
-        if (type.size == 0)
-            return false;
-    }
-    argument->name = name;
-    return parse_value(type, slice_of_string(equals + 1), &argument->value);
 }
 
 /* ---- the conversation ---------------------------------------------------------------------- */
@@ -255,11 +118,11 @@ static bool say_hello(struct conversation *talk)
     struct spop_event event;
     struct spop_haproxy_hello hello = {
         .version_2 = true,
-        .max_frame_size = ASK_FRAME_MAX,
+        .max_frame_size = QUESTION_FRAME_MAX,
         .capabilities = SPOP_PIPELINING,
         .engine_id = SLICE("sluice-ask"),
     };
-    spop_session_open(&talk->session, SPOP_HAPROXY, ASK_FRAME_MAX, SPOP_PIPELINING);
+    spop_session_open(&talk->session, SPOP_HAPROXY, QUESTION_FRAME_MAX, SPOP_PIPELINING);
     return spop_write_haproxy_hello(&w, &hello) && send_all(talk->fd, writer_slice(&w)) &&
            wait_for(talk, SPOP_EVENT_HELLO, &event);
 }
@@ -267,7 +130,7 @@ static bool say_hello(struct conversation *talk)
 static bool notify(struct conversation *talk, struct slice message,
                    const struct spop_argument *arguments, size_t count)
 {
-    uint8_t bytes[SPOP_LENGTH_SIZE + ASK_FRAME_MAX];
+    uint8_t bytes[SPOP_LENGTH_SIZE + QUESTION_FRAME_MAX];
     struct writer w = writer_open(bytes, sizeof(bytes));
     uint8_t *frame = spop_frame_begin(&w, SPOP_FRAME_NOTIFY, SPOP_FLAG_FIN, ASK_STREAM, ASK_FRAME);
     spop_write_message(&w, message, (uint8_t)count);
@@ -283,21 +146,10 @@ static bool notify(struct conversation *talk, struct slice message,
 
 static bool print_answer(struct slice payload)
 {
-    struct cursor c = cursor_open(payload);
-    struct spop_action action;
-    while (spop_next_action(&c, &action)) {
-        char text[4 * ASK_FRAME_MAX]; /* every byte escaped */
-        struct writer w = writer_open(text, sizeof(text));
-        struct value name = {.type = VALUE_STRING, .bytes = action.name};
-        value_print(&name, &w);
-        writer_uint8(&w, '=');
-        value_print(&action.value, &w);
-        if (action.type == SPOP_SET_VAR)
-            printf("%.*s\n", SLICE_ARGS(writer_slice(&w)));
-    }
-    if (c.error)
-        fprintf(stderr, "sluice ask: the answer is malformed: %s\n", error_text(c.error));
-    return !c.error;
+    enum error error = question_print_answer(payload, "", stdout);
+    if (error)
+        fprintf(stderr, "sluice ask: the answer is malformed: %s\n", error_text(error));
+    return !error;
 }
 
 static int converse(const struct endpoint *endpoint, int timeout_ms, struct slice message,
@@ -341,7 +193,7 @@ int command_ask(int argc, char **argv)
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    static struct spop_argument arguments[ASK_ARGUMENTS];
+    static struct spop_argument arguments[QUESTION_ARGUMENTS];
     const char *message = "sluice-request";
     uint64_t timeout_ms = ASK_TIMEOUT_MS;
     struct endpoint endpoint;
@@ -365,9 +217,9 @@ int command_ask(int argc, char **argv)
     if (!endpoint_parse(slice_of_string(argv[optind]), &endpoint, &expected))
         return usage_error(argv[optind], expected);
     for (int i = optind + 1; i < argc; i++) {
-        if (count == ASK_ARGUMENTS)
+        if (count == QUESTION_ARGUMENTS)
             return usage_error(argv[i], "at most 255 arguments");
-        if (!parse_argument(argv[i], &arguments[count++]))
+        if (!question_argument(argv[i], &arguments[count++]))
             return usage_error(argv[i], "NAME=VALUE, or NAME:TYPE=VALUE with a value of that type");
     }
     return converse(&endpoint, (int)timeout_ms, slice_of_string(message), arguments, count);
