@@ -110,11 +110,11 @@ uint8_t *file_read(const char *path, size_t *size)
     return bytes;
 }
 
-static struct rules_set *load(const char *path, uint64_t seed, const struct check *check,
-                              file_problem *problem, void *context)
+/* kept: where the text goes; NULL: it isn't needed behind. */
+static struct rules_set *load(const char *path, uint64_t seed, struct loading loading,
+                              struct slice *kept)
 {
-    const char *name = strcmp(path, "-") == 0 ? "<stdin>" : path;
-    struct loading loading = {name, check, problem, context};
+    loading.name = strcmp(path, "-") == 0 ? "<stdin>" : path;
     struct rules_set *set = NULL;
     size_t size;
     uint8_t *bytes = file_read(path, &size);
@@ -122,23 +122,34 @@ static struct rules_set *load(const char *path, uint64_t seed, const struct chec
         set = compile(&loading, slice_of(bytes, size), seed);
     } else {
         char line[LINE_MAX_BYTES];
-        snprintf(line, sizeof(line), "%s: %s", name, strerror(errno));
-        say(problem, context, line);
+        snprintf(line, sizeof(line), "%s: %s", loading.name, strerror(errno));
+        say(loading.problem, loading.context, line);
     }
-    free(bytes);
+    if (set && kept)
+        *kept = slice_of(bytes, size);
+    else
+        free(bytes);
     return set;
 }
 
 struct rules_set *file_load_rules(const char *path, uint64_t seed, file_problem *problem,
                                   void *context)
 {
-    return load(path, seed, NULL, problem, context);
+    return load(path, seed, (struct loading){.problem = problem, .context = context}, NULL);
 }
 
 struct rules_set *file_check_rules(const char *path, const struct rules_sent_list *sent,
                                    file_problem *problem, void *context)
 {
-    return load(path, 0, &(struct check){sent}, problem, context);
+    const struct check check = {sent};
+    return load(path, 0, (struct loading){.check = &check, .problem = problem, .context = context},
+                NULL);
+}
+
+struct rules_set *file_load_rules_and_text(const char *path, struct slice *text,
+                                           file_problem *problem, void *context)
+{
+    return load(path, 0, (struct loading){.problem = problem, .context = context}, text);
 }
 
 void file_print_problem(void *context, const struct file_finding *finding)

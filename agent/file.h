@@ -22,9 +22,14 @@ typedef void file_problem(void *context, const struct file_finding *finding);
 struct rules_set *file_load_rules(const char *path, uint64_t seed, file_problem *problem,
                                   void *context);
 
-/* The same, and where nothing is wrong, what rules_warn says is told too. */
+/* The same with seed 0; where nothing is wrong, what rules_warn says is told too. */
 struct rules_set *file_check_rules(const char *path, const struct rules_sent_list *sent,
                                    file_problem *problem, void *context);
+
+/* The same with seed 0, and the file's text, to be freed with free; only where the result isn't
+ * NULL. */
+struct rules_set *file_load_rules_and_text(const char *path, struct slice *text,
+                                           file_problem *problem, void *context);
 
 /* The whole of a file ("-" is standard input) in memory of its own; of one that has more than
  * RULES_FILE_MAX bytes, so much that this shows. NULL with errno. */

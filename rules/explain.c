@@ -37,7 +37,7 @@ static void add_failure(struct blame *blame, const struct rules__condition *cond
     blame->failures[blame->count - 1] = (struct rules_failure){
         .slot = condition->slot,
         .absent = blame->matcher->values[condition->slot].type == VALUE_NULL,
-        .unwanted = wanted == condition->negated,
+        .unwanted = !wanted,
         .operator_name = rules__operators[condition->operator_index].name,
         .line = condition->line,
         .column = condition->column,
@@ -66,4 +66,13 @@ size_t rules_failures(struct rules_matcher *matcher, const struct rules_rule *ru
     for (size_t i = 0; i < rule->condition_count; i++)
         blame_condition(&blame, &rule->conditions[i], true);
     return blame.count;
+}
+
+int rules_missing_key(const struct rules_matcher *matcher, const struct rules_rule *rule)
+{
+    struct value counted;
+    for (size_t i = 0; i < rule->key_count; i++)
+        if (!rules__key_value(&rule->key[i], &matcher->values[rule->key[i].slot], &counted))
+            return (int)rule->key[i].slot;
+    return -1;
 }

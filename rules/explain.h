@@ -49,6 +49,11 @@ struct rules_failure {
 size_t rules_failures(struct rules_matcher *matcher, const struct rules_rule *rule,
                       struct rules_failure *failures, size_t room);
 
+/* The slot of the first argument of a rule's key that keeps the rule from applying to what the
+ * matcher has been given last: it was not sent, or is no address where one is needed; -1: none
+ * does. */
+int rules_missing_key(const struct rules_matcher *matcher, const struct rules_rule *rule);
+
 /* ---- warnings ------------------------------------------------------------------------------ */
 
 /* What a proxy is configured to send. */

@@ -153,24 +153,32 @@ static void warn_share(const struct rules_limit *limit, struct rules_report *rep
                      SLICE_ARGS(limit->name));
 }
 
-static void warn_limits(const struct rules_set *set, struct rules_report *report)
+/* What is said of a rule's limits, once for all of its tiers and overrides. */
+static void warn_limits(const struct rules_set *set, const struct rules_rule *rule,
+                        struct rules_report *report)
 {
     bool is_memory = set->settings.store.mode == RULES_STORE_MEMORY;
-    for (size_t i = 0; i < set->rule_count; i++) {
-        const struct rules_rule *rule = &set->rules[i];
-        for (size_t l = 0; l < rule->limit_count; l++) {
-            const struct rules_limit *limit = &rule->limits[l];
-            if (is_memory && limit->limit.window > DAY)
-                warn_window(limit, report);
-            if (!is_memory && limit->limit.units == 1 &&
+    const struct rules_limit *long_one = NULL;
+    const struct rules_limit *small_one = NULL;
+    for (size_t i = 0; i < rule->list_count; i++) {
+        for (size_t l = 0; l < rule->lists[i].count; l++) {
+            const struct rules_limit *limit = &rule->lists[i].limits[l];
+            if (is_memory && limit->limit.window > DAY && !long_one)
+                long_one = limit;
+            if (!is_memory && limit->limit.units == 1 && !small_one &&
                 rule->on_store_error == RULES_FALLBACK_LOCAL)
-                warn_share(limit, report);
+                small_one = limit;
         }
     }
+    if (long_one)
+        warn_window(long_one, report);
+    if (small_one)
+        warn_share(small_one, report);
 }
 
 void rules__warn_rules(const struct rules_set *set, struct rules_report *report)
 {
     warn_unreachable(set, report);
-    warn_limits(set, report);
+    for (size_t i = 0; i < set->rule_count; i++)
+        warn_limits(set, &set->rules[i], report);
 }

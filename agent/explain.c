@@ -1,0 +1,205 @@
+#include "agent/explain.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+
+#include "agent/clock.h"
+#include "agent/command.h"
+#include "agent/engine/engine.h"
+#include "agent/file.h"
+#include "agent/question.h"
+
+static void print_help(FILE *stream)
+{
+    fputs("usage: sluice explain FILE [--message NAME] [NAME=VALUE...]\n\n"
+          "Says what the rules of a file ('-' is standard input) make of one message: which rules\n"
+          "are considered, why each matches or doesn't, whom it counts and by which limits, and\n"
+          "the answer of an agent that has counted nothing yet. No agent is asked.\n\n"
+          "  -m, --message NAME  the SPOE message's name (default: sluice-request)\n"
+          "  -h, --help          this text\n\n" QUESTION_HELP "\n"
+          "exit status: 0 when it was explained, 1 when the file can't be used, 2 for a wrong\n"
+          "command line\n",
+          stream);
+}
+
+struct question {
+    struct slice message;
+    struct spop_argument arguments[QUESTION_ARGUMENTS];
+    size_t count;
+};
+
+/* ---- the answer ---------------------------------------------------------------------------- */
+
+static void never(struct engine_client *client, const struct engine_decision *decision)
+{
+    (void)client;
+    (void)decision;
+}
+
+/* What a new engine with a store of its own answers. False when out of memory, or where the
+ * question is larger than a frame. */
+static bool decide(struct engine *engine, const struct question *question, struct spop_frame *ack,
+                   struct slice room)
+{
+    static uint8_t bytes[QUESTION_FRAME_MAX];
+    static struct engine_client client = {never};
+    struct writer payload = writer_open(bytes, sizeof(bytes));
+    struct writer output = writer_open((uint8_t *)room.data, room.size);
+    spop_write_message(&payload, question->message, (uint8_t)question->count);
+    for (size_t i = 0; i < question->count; i++)
+        spop_write_argument(&payload, question->arguments[i].name, &question->arguments[i].value);
+    struct spop_frame notify = {
+        .type = SPOP_FRAME_NOTIFY,
+        .flags = SPOP_FLAG_FIN,
+        .stream_id = 1,
+        .frame_id = 1,
+        .payload = writer_slice(&payload),
+    };
+    return !payload.error &&
+           engine_notify(engine, &client, &notify, clock_now(), QUESTION_FRAME_MAX, &output) ==
+               ENGINE_ANSWERED &&
+           spop_frame_decode(writer_slice(&output), QUESTION_FRAME_MAX, ack) > 0;
+}
+
+/* Takes the set. */
+static bool print_answer(struct rules_set *set, const struct question *question)
+{
+    uint8_t room[SPOP_LENGTH_SIZE + ENGINE_ANSWER_MAX];
+    struct spop_frame ack;
+    struct ruleset *rules = ruleset_create(set);
+    if (!rules)
+        rules_free(set);
+    struct store *store = store_memory_create(65536, (uint64_t)256 << 20);
+    struct engine *engine = rules && store ? engine_create(&(struct engine_options){
+                                                 .store = store, .max_pending = 1, .rules = rules})
+                                           : NULL;
+    bool decided = engine && decide(engine, question, &ack, slice_of(room, sizeof(room)));
+    printf("an agent that has counted nothing yet answers:\n");
+    if (decided)
+        decided = question_print_answer(ack.payload, "  ", stdout) == ERROR_NONE;
+    engine_free(engine);
+    store_free(store);
+    ruleset_release(rules);
+    return decided;
+}
+
+/* ---- the rules ----------------------------------------------------------------------------- */
+
+static const char *type_name(enum value_type type)
+{
+    static const char *const names[] = {
+        [VALUE_NULL] = "null",     [VALUE_BOOL] = "bool",   [VALUE_INT32] = "int32",
+        [VALUE_UINT32] = "uint32", [VALUE_INT64] = "int64", [VALUE_UINT64] = "uint64",
+        [VALUE_IPV4] = "ipv4",     [VALUE_IPV6] = "ipv6",   [VALUE_STRING] = "string",
+        [VALUE_BINARY] = "binary",
+    };
+    return names[type];
+}
+
+static void print_question(const struct rules_set *set, const struct question *question)
+{
+    printf("message %.*s%s\n", SLICE_ARGS(question->message),
+           rules_message_name(set, rules_message(set, question->message)).size ||
+                   rules_message_count(set) == 0
+               ? ""
+               : ", which no rule names");
+    for (size_t i = 0; i < question->count; i++) {
+        const struct spop_argument *argument = &question->arguments[i];
+        char text[256];
+        struct writer w = writer_open(text, sizeof(text) - 3);
+        value_print(&argument->value, &w);
+        w.end += 3;
+        if (w.error) {
+            w.error = ERROR_NONE;
+            writer_bytes(&w, SLICE("..."));
+        }
+        printf("  %.*s=%.*s (%s)%s\n", SLICE_ARGS(argument->name), SLICE_ARGS(writer_slice(&w)),
+               type_name(argument->value.type),
+               rules_slot(set, argument->name) < 0 ? ", which no rule reads" : "");
+    }
+}
+
+static bool print_rules(const struct rules_set *set, struct slice text,
+                        const struct question *question)
+{
+    struct value *values = calloc(set->slot_count + 1, sizeof(*values));
+    struct explanation e = {
+        .set = set,
+        .text = text,
+        .message = rules_message(set, question->message),
+        .values = values,
+        .matcher = rules_matcher_create(set),
+        .hits = calloc(set->rule_count + 1, sizeof(*e.hits)),
+        .out = stdout,
+    };
+    bool ready = values && e.matcher && e.hits;
+    for (size_t i = 0; ready && i < question->count; i++) {
+        int slot = rules_slot(set, question->arguments[i].name);
+        if (slot >= 0)
+            values[slot] = question->arguments[i].value;
+    }
+    if (ready) {
+        e.hit_count = rules_match(e.matcher, e.message, values, e.hits);
+        printf("\nrules:\n");
+        explain_rules(&e);
+        printf("\n");
+    }
+    free(e.hits);
+    rules_matcher_free(e.matcher);
+    free(values);
+    return ready;
+}
+
+static int explain(const char *path, const struct question *question)
+{
+    struct slice text;
+    struct rules_set *set = file_load_rules_and_text(path, &text, file_print_problem, NULL);
+    if (!set)
+        return EXIT_FAILURE;
+    print_question(set, question);
+    bool done = print_rules(set, text, question);
+    free((void *)text.data);
+    if (done)
+        done = print_answer(set, question);
+    else
+        rules_free(set);
+    if (!done)
+        fprintf(stderr,
+                "sluice explain: out of memory, or the arguments are larger than a frame of "
+                "%d bytes\n",
+                QUESTION_FRAME_MAX);
+    return done && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int usage_error(const char *what, const char *expected)
+{
+    fprintf(stderr, "sluice explain: %s: expected %s\n", what, expected);
+    return EXIT_USAGE;
+}
+
+int command_explain(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"message", required_argument, NULL, 'm'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    static struct question question;
+    question = (struct question){.message = SLICE("sluice-request")};
+    for (int option; (option = getopt_long(argc, argv, "m:h", options, NULL)) != -1;) {
+        if (option != 'm') {
+            print_help(option == 'h' ? stdout : stderr);
+            return option == 'h' ? EXIT_SUCCESS : EXIT_USAGE;
+        }
+        question.message = slice_of_string(optarg);
+    }
+    if (optind == argc)
+        return usage_error("FILE", "a rule file first (sluice explain --help)");
+    for (int i = optind + 1; i < argc; i++) {
+        if (question.count == QUESTION_ARGUMENTS)
+            return usage_error(argv[i], "at most 255 arguments");
+        if (!question_argument(argv[i], &question.arguments[question.count++]))
+            return usage_error(argv[i], "NAME=VALUE, or NAME:TYPE=VALUE with a value of that type");
+    }
+    return explain(argv[optind], &question);
+}
