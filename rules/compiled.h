@@ -166,6 +166,19 @@ bool rules__key_value(const struct rules__key_part *part, const struct value *va
 bool rules__subject(const struct rules_rule *rule, uint64_t seed, const struct value *values,
                     struct hash128 *subject);
 
+/* ---- key_text.c ---------------------------------------------------------------------------- */
+
+/* Writes a value that is counted (rules__key_value) without what tells types apart, escapes and
+ * hashes: a text's bytes, 7, true, 192.0.2.0/24. False when these are more than
+ * RULES__OVERRIDE_TEXT_MAX, or than there is room for. */
+bool rules__key_plain(const struct rules__key_part *part, const struct value *counted,
+                      struct writer *w);
+
+/* Writes a rule's key for its table of overrides: each argument's length, then it. False when one
+ * is too long or absent. */
+bool rules__override_key(const struct rules_rule *rule, const struct value *values,
+                         struct writer *w);
+
 /* ---- key_read.c: a text as it is counted --------------------------------------------------- */
 
 /* Reads a text that is as long as a request makes it, in lower case or as a path, without a copy.
@@ -189,6 +202,18 @@ struct rules__key_reader rules__key_read(const struct rules__key_part *part, str
 size_t rules__key_fill(struct rules__key_reader *reader, uint8_t *buffer, size_t room);
 
 /* ---- what a rule that limits asks ------------------------------------------------------------ */
+
+/* The limits of a rule by the value of an argument. */
+struct rules__tiers {
+    uint32_t slot;
+    bool has_default;          /* else the rule doesn't apply to a value that has no tier */
+    struct rules__names names; /* values as text, to the index of a list */
+};
+
+/* Overrides are found by a rule's key as rules__override_key writes it, of which each argument has
+ * RULES__OVERRIDE_TEXT_MAX bytes at most; one that has more has no override. */
+#define RULES__OVERRIDE_TEXT_MAX 256
+#define RULES__OVERRIDE_KEY_MAX  (RULES_MAX_KEY_PARTS * (4 + RULES__OVERRIDE_TEXT_MAX))
 
 /* Units that a request costs. */
 struct rules__cost {

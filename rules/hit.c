@@ -43,6 +43,41 @@ static uint64_t cost_of(const struct rules__cost *cost, const struct value *valu
     return units < cost->maximum ? units : cost->maximum;
 }
 
+/* The list of limits that a tier or an override has for a request; -1: they have none. */
+static int64_t find_override(const struct rules_rule *rule, const struct value *values)
+{
+    uint8_t buffer[RULES__OVERRIDE_KEY_MAX];
+    struct writer w = writer_open(buffer, sizeof(buffer));
+    if (!rule->overrides || !rules__override_key(rule, values, &w))
+        return -1;
+    return rules__names_find(rule->overrides, writer_slice(&w));
+}
+
+static int64_t find_tier(const struct rules__tiers *tiers, const struct value *values)
+{
+    static const struct rules__key_part whole = {0};
+    uint8_t buffer[RULES__OVERRIDE_TEXT_MAX];
+    struct writer w = writer_open(buffer, sizeof(buffer));
+    const struct value *value = &values[tiers->slot];
+    if (value->type == VALUE_NULL || !rules__key_plain(&whole, value, &w))
+        return -1;
+    return rules__names_find(&tiers->names, writer_slice(&w));
+}
+
+/* Which of its limits a rule has for a request. False when it doesn't apply. */
+static bool choose_limits(const struct rules_rule *rule, const struct value *values,
+                          struct rules_hit *hit)
+{
+    int64_t at = find_override(rule, values);
+    if (at < 0 && rule->tiers)
+        at = find_tier(rule->tiers, values);
+    if (at < 0 && rule->tiers && !rule->tiers->has_default)
+        return false;
+    hit->limits = at < 0 ? rule->limits : rule->lists[at].limits;
+    hit->limit_count = at < 0 ? rule->limit_count : rule->lists[at].count;
+    return true;
+}
+
 void rules__hit(const struct rules_set *set, const struct rules_rule *rule,
                 const struct value *values, struct rules_hit *hit)
 {
@@ -54,11 +89,10 @@ void rules__hit(const struct rules_set *set, const struct rules_rule *rule,
     *hit = (struct rules_hit){.rule = rule, .kind = kinds[rule->action], .enforced = true};
     if (rule->action != RULES_ACTION_LIMIT)
         return;
-    if (!rules__subject(rule, set->seed, values, &hit->subject)) {
+    if (!rules__subject(rule, set->seed, values, &hit->subject) ||
+        !choose_limits(rule, values, hit)) {
         hit->kind = RULES_HIT_NO_KEY;
         return;
     }
-    hit->limits = rule->limits;
-    hit->limit_count = rule->limit_count;
     hit->cost = cost_of(rule->cost, values);
 }

@@ -232,3 +232,36 @@ void rules_subject_text(const struct rules_rule *rule, const struct value *value
         writer_bytes(w, text);
     }
 }
+
+/* ---- what overrides are found by ----------------------------------------------------------- */
+
+bool rules__key_plain(const struct rules__key_part *part, const struct value *counted,
+                      struct writer *w)
+{
+    uint8_t text[RULES__OVERRIDE_TEXT_MAX + 1];
+    if (counted->type != VALUE_STRING) {
+        write_value(part, counted, w);
+        return !w->error;
+    }
+    struct rules__key_reader reader = rules__key_read(part, counted->bytes);
+    size_t size = rules__key_fill(&reader, text, sizeof(text));
+    if (size <= RULES__OVERRIDE_TEXT_MAX)
+        writer_bytes(w, slice_of(text, size));
+    return size <= RULES__OVERRIDE_TEXT_MAX && !w->error;
+}
+
+bool rules__override_key(const struct rules_rule *rule, const struct value *values,
+                         struct writer *w)
+{
+    for (size_t i = 0; i < rule->key_count; i++) {
+        const struct rules__key_part *part = &rule->key[i];
+        struct value counted;
+        uint8_t *length = writer_reserve(w, 4);
+        uint8_t *begin = w->position;
+        if (!length || !rules__key_value(part, &values[part->slot], &counted) ||
+            !rules__key_plain(part, &counted, w))
+            return false;
+        writer_put_uint32(length, (uint32_t)(w->position - begin));
+    }
+    return true;
+}

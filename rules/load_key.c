@@ -169,7 +169,7 @@ static void load_part(struct rules__loader *loader, struct rules_rule *rule,
     parts[rule->key_count++] = draft.part;
 }
 
-void rules__load_key(struct rules__loader *loader, struct rules_rule *rule,
+bool rules__load_key(struct rules__loader *loader, struct rules_rule *rule,
                      const struct rules__node *node)
 {
     size_t count;
@@ -177,7 +177,7 @@ void rules__load_key(struct rules__loader *loader, struct rules_rule *rule,
     struct rules__key_part *parts = rules__allocate(
         loader, count < RULES_MAX_KEY_PARTS ? count : RULES_MAX_KEY_PARTS, sizeof(*parts));
     if (!parts)
-        return;
+        return false;
     for (size_t i = 0; i < count; i++, item = item->next) {
         if (i == RULES_MAX_KEY_PARTS) {
             rules__problem(loader, item, "one argument too many in a key, expected at most %d",
@@ -187,4 +187,5 @@ void rules__load_key(struct rules__loader *loader, struct rules_rule *rule,
         load_part(loader, rule, parts, item);
     }
     rule->key = parts;
+    return rule->key_count == count;
 }

@@ -150,7 +150,7 @@ static struct rules__list_draft *open_list(struct rules__loader *loader,
 }
 
 struct rules__list_draft *rules__load_list(struct rules__loader *loader,
-                                           struct rules__limits_draft *draft,
+                                           struct rules__limits_draft *draft, const char *name,
                                            const struct rules__node *node)
 {
     size_t count;
@@ -158,7 +158,7 @@ struct rules__list_draft *rules__load_list(struct rules__loader *loader,
     struct rules__list_draft *list =
         open_list(loader, draft, count < RULES_MAX_LIMITS ? count : RULES_MAX_LIMITS);
     if (count == 0)
-        rules__problem(loader, node, "limits is an empty list, expected at least one limit");
+        rules__problem(loader, node, "%s is an empty list, expected at least one limit", name);
     for (size_t i = 0; list && i < count; i++, item = item->next) {
         struct draft limit = {.unlimited = false};
         if (i == RULES_MAX_LIMITS) {
@@ -181,16 +181,39 @@ struct rules__list_draft *rules__load_list(struct rules__loader *loader,
 
 /* ---- a rule's ------------------------------------------------------------------------------ */
 
-void rules__load_limits(struct rules__loader *loader, struct rules_rule *rule,
-                        const struct rules__node *node)
+static size_t count_lists(const struct rules__limit_nodes *nodes)
 {
-    struct rules__list_draft own = {.count = 0};
-    struct rules__limits_draft draft = {.rule = rule, .lists = &own};
-    const struct rules__list_draft *list = rules__load_list(loader, &draft, node);
-    if (list)
-        rules__finish_limits(loader, &draft);
-    if (list && rule->list_count) {
-        rule->limits = rule->lists[0].limits;
-        rule->limit_count = rule->lists[0].count;
+    size_t count = 1;
+    size_t overrides = 0;
+    if (nodes->tiers && nodes->tiers->kind == RULES__MAPPING)
+        count += nodes->tiers->children.count / 2;
+    if (nodes->overrides)
+        rules__items(nodes->overrides, &overrides);
+    return count + (overrides < RULES_MAX_OVERRIDES ? overrides : RULES_MAX_OVERRIDES);
+}
+
+void rules__load_limits(struct rules__loader *loader, struct rules_rule *rule,
+                        const struct rules__limit_nodes *nodes)
+{
+    struct rules__limits_draft draft = {
+        .rule = rule,
+        .key_known = nodes->key_known,
+        .own = SIZE_MAX,
+    };
+    draft.lists = arena_array(&loader->scratch, count_lists(nodes), sizeof(*draft.lists));
+    if (!draft.lists) {
+        rules__no_memory(loader);
+        return;
+    }
+    if (nodes->limits && rules__load_list(loader, &draft, "limits", nodes->limits))
+        draft.own = 0;
+    if (nodes->tiers)
+        rules__load_tiers(loader, &draft, nodes->tiers);
+    if (nodes->overrides)
+        rules__load_overrides(loader, &draft, nodes->overrides);
+    rules__finish_limits(loader, &draft);
+    if (draft.own < rule->list_count) {
+        rule->limits = rule->lists[draft.own].limits;
+        rule->limit_count = rule->lists[draft.own].count;
     }
 }

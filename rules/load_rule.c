@@ -14,7 +14,7 @@ struct draft {
     const struct rules__node *charge_denied;
     const struct rules__node *match;
     const struct rules__node *key;
-    const struct rules__node *limits;
+    struct rules__limit_nodes nodes;
     const struct rules__node *cost;
 };
 
@@ -144,7 +144,13 @@ static const struct rules__field rule_fields[] = {
      "a list of arguments, as in [ src/64 ], or [] for one counter for all", false,
      offsetof(struct draft, key), 0, 0, 0},
     {"limits", rules__load_node, "a list of limits, as in [ { limit: 5, window: 15m } ]", false,
-     offsetof(struct draft, limits), 0, 0, 0},
+     offsetof(struct draft, nodes.limits), 0, 0, 0},
+    {"tiers", rules__load_node,
+     "a mapping, as in { by: plan, default: { limit: 100, window: 1s } }", false,
+     offsetof(struct draft, nodes.tiers), 0, 0, 0},
+    {"overrides", rules__load_node,
+     "a list, as in [ { key: [ acme ], limits: { limit: 500, window: 1s } } ]", false,
+     offsetof(struct draft, nodes.overrides), 0, 0, 0},
     {"cost", rules__load_node,
      "a whole number from 1 to 1000000000, or a mapping, as in { arg: units, max: 100 }", false,
      offsetof(struct draft, cost), 0, 0, 0},
@@ -165,7 +171,9 @@ static void finish_stop(struct rules__loader *loader, const struct draft *draft)
         const struct rules__node *node;
     } useless[] = {
         {"key", draft->key},
-        {"limits", draft->limits},
+        {"limits", draft->nodes.limits},
+        {"tiers", draft->nodes.tiers},
+        {"overrides", draft->nodes.overrides},
         {"cost", draft->cost},
         {"on_store_error", draft->on_store_error},
         {"consistency", draft->consistency},
@@ -181,11 +189,12 @@ static void finish_stop(struct rules__loader *loader, const struct draft *draft)
 static void require_key_and_limits(struct rules__loader *loader, const struct draft *draft,
                                    const struct rules__node *node)
 {
-    if (!draft->limits && !draft->key)
+    bool limits = draft->nodes.limits || draft->nodes.tiers;
+    if (!limits && !draft->key)
         rules__problem(loader, node,
                        "a rule without limits and without action, expected either key and limits, "
                        "or an action: allow or deny");
-    else if (!draft->limits)
+    else if (!limits)
         rules__problem(loader, node, "a rule with a key and without limits, expected both");
     else if (!draft->key)
         rules__problem(loader, node,
@@ -193,18 +202,32 @@ static void require_key_and_limits(struct rules__loader *loader, const struct dr
                        "counted apart, as in key: [ src/64 ], or key: [] for one counter for all");
 }
 
+static void check_limiting(struct rules__loader *loader, const struct draft *draft)
+{
+    const struct rules__limit_nodes *nodes = &draft->nodes;
+    if (nodes->limits && nodes->tiers)
+        rules__problem(loader, nodes->tiers,
+                       "tiers in a rule with limits, expected one of them (a tier can be called "
+                       "default)");
+    if (nodes->overrides && draft->key && draft->key->kind == RULES__LIST &&
+        draft->key->children.count == 0)
+        rules__problem(loader, nodes->overrides,
+                       "overrides in a rule with an empty key, expected a key whose values they "
+                       "name");
+}
+
 /* The keys of a rule that limits, those first on which others rely. */
-static void load_limiting(struct rules__loader *loader, const struct draft *draft)
+static void load_limiting(struct rules__loader *loader, struct draft *draft)
 {
     struct rules_rule *rule = draft->rule;
     if (draft->key)
-        rules__load_key(loader, rule, draft->key);
-    if (draft->limits)
-        rules__load_limits(loader, rule, draft->limits);
+        draft->nodes.key_known = rules__load_key(loader, rule, draft->key);
+    rules__load_limits(loader, rule, &draft->nodes);
     if (draft->cost)
         rules__load_cost(loader, rule, draft->cost);
     if (rule->cost)
         rules__check_cost(loader, rule, draft->cost);
+    check_limiting(loader, draft);
 }
 
 static void load_rule(struct rules__loader *loader, struct rules_rule *rule,

@@ -275,22 +275,41 @@ struct rules__list_draft {
     struct rules_limit *limits; /* [count] */
     struct rules__limit_draft *drafts;
     size_t count;
+    const struct rules__node *key; /* of an override */
 };
 
 struct rules__limits_draft {
     struct rules_rule *rule;
     struct rules__list_draft *lists; /* with room for all that the rule can have */
     size_t count;
+    bool key_known;
+    size_t own; /* the list that applies where no tier and no override does; SIZE_MAX: none */
 };
 
+/* Where a rule's limits stand; NULL: nowhere. */
+struct rules__limit_nodes {
+    const struct rules__node *limits;
+    const struct rules__node *tiers;
+    const struct rules__node *overrides;
+    bool key_known; /* the rule's key has been read, and was right */
+};
+
+/* After the rule's key. */
 void rules__load_limits(struct rules__loader *loader, struct rules_rule *rule,
-                        const struct rules__node *node);
+                        const struct rules__limit_nodes *nodes);
 
 /* The limits of a list, or the one in its place, as one more of the draft's; none where it is
- * unlimited. NULL when out of memory (reported). */
+ * unlimited. name is what messages call it. NULL when out of memory (reported). */
 struct rules__list_draft *rules__load_list(struct rules__loader *loader,
-                                           struct rules__limits_draft *draft,
+                                           struct rules__limits_draft *draft, const char *name,
                                            const struct rules__node *node);
+
+/* ---- load_tier.c, load_override.c ---------------------------------------------------------- */
+
+void rules__load_tiers(struct rules__loader *loader, struct rules__limits_draft *limits,
+                       const struct rules__node *node);
+void rules__load_overrides(struct rules__loader *loader, struct rules__limits_draft *limits,
+                           const struct rules__node *node);
 
 /* ---- load_cost.c --------------------------------------------------------------------------- */
 
@@ -309,5 +328,6 @@ void rules__finish_limits(struct rules__loader *loader, const struct rules__limi
 
 /* ---- load_key.c ---------------------------------------------------------------------------- */
 
-void rules__load_key(struct rules__loader *loader, struct rules_rule *rule,
+/* False when a part of it is wrong (reported). */
+bool rules__load_key(struct rules__loader *loader, struct rules_rule *rule,
                      const struct rules__node *node);

@@ -12,11 +12,13 @@
 /* Bounds of one rule file. Exceeding one is an error at load, with its line. */
 #define RULES_FILE_MAX      (16u << 20) /* bytes of text */
 #define RULES_MAX_RULES     100000
-#define RULES_MAX_LIMITS    8   /* of one rule */
-#define RULES_MAX_COUNTERS  32  /* algorithms and windows that differ, of one rule */
-#define RULES_MAX_KEY_PARTS 8   /* of one rule */
-#define RULES_MAX_SLOTS     256 /* distinct argument names of a set */
-#define RULES_MAX_MESSAGES  64  /* distinct message names of a set */
+#define RULES_MAX_LIMITS    8      /* of one rule */
+#define RULES_MAX_COUNTERS  32     /* algorithms and windows that differ, of one rule */
+#define RULES_MAX_TIERS     256    /* of one rule */
+#define RULES_MAX_OVERRIDES 100000 /* of one rule */
+#define RULES_MAX_KEY_PARTS 8      /* of one rule */
+#define RULES_MAX_SLOTS     256    /* distinct argument names of a set */
+#define RULES_MAX_MESSAGES  64     /* distinct message names of a set */
 #define RULES_MAX_LISTENERS 16
 #define RULES_MAX_NODES     256
 #define RULES_NAME_MAX      64  /* bytes of a rule's, limit's or argument's name */
@@ -234,7 +236,9 @@ struct rules_rule {
     size_t condition_count;
     const struct rules__key_part *key;
     size_t key_count;
-    const struct rules__cost *cost; /* NULL: 1 */
+    const struct rules__cost *cost;       /* NULL: 1 */
+    const struct rules__tiers *tiers;     /* NULL: none */
+    const struct rules__names *overrides; /* keys to the index of a list; NULL: none */
 };
 
 struct rules_set {

@@ -64,6 +64,8 @@ static inline void give(struct message *message, const char *argument, struct va
         message->values[slot] = value;
 }
 
+static const struct value absent = {.type = VALUE_NULL};
+
 static inline struct value text_value(const char *text)
 {
     return (struct value){.type = VALUE_STRING, .bytes = slice_of_string(text)};
@@ -116,11 +118,41 @@ static inline bool applies(const struct rules_set *set, const char *argument, st
     return match(set, -1, message.values, &hit) == 1;
 }
 
+/* The one hit of a message for a set of one rule. */
+static inline struct rules_hit hit_of(const struct message *message)
+{
+    struct rules_hit hit;
+    ck_assert_uint_eq(match(message->set, -1, message->values, &hit), 1);
+    ck_assert_ptr_eq(hit.rule, &message->set->rules[0]);
+    return hit;
+}
+
+/* Its limits: "NAME=UNITS NAME=UNITS", or "absent" where the rule doesn't apply. */
+static inline const char *limits_of(const struct message *message)
+{
+    static char text[1024];
+    struct rules_hit hit = hit_of(message);
+    struct writer w = writer_open(text, sizeof(text) - 1);
+    if (hit.kind == RULES_HIT_NO_KEY)
+        return "absent";
+    ck_assert_int_eq(hit.kind, RULES_HIT_LIMIT);
+    for (size_t i = 0; i < hit.limit_count; i++) {
+        writer_bytes(&w, i ? SLICE(" ") : SLICE(""));
+        writer_bytes(&w, hit.limits[i].name);
+        writer_uint8(&w, '=');
+        writer_decimal(&w, hit.limits[i].limit.units);
+        ck_assert_ptr_eq(hit.limits[i].rule, hit.rule);
+    }
+    text[writer_size(&w)] = 0;
+    return text;
+}
+
 /* ---- files that are refused ---------------------------------------------------------------- */
 
 /* As messages list them. */
 #define RULE_KEYS                                                                                  \
-    "name, message, match, key, limits, cost, action, on_store_error, consistency, charge_denied"
+    "name, message, match, key, limits, tiers, overrides, cost, action, on_store_error, "          \
+    "consistency, charge_denied"
 
 struct wrong_file {
     const char *text;

@@ -77,6 +77,25 @@ static void with_key_parts(struct file *file, size_t count)
         add(file, "  - a%zu\n", i);
 }
 
+static void with_tiers(struct file *file, size_t count)
+{
+    add(file, "listen: :0\nrules:\n- name: r\n  key: []\n  tiers:\n");
+    for (size_t i = 0; i < count; i++)
+        add(file, "    t%zu: unlimited\n", i);
+    add(file, "    by: plan\n");
+}
+
+/* What tiers and overrides count in together. */
+static void with_counters(struct file *file, size_t count)
+{
+    add(file, "listen: :0\nrules:\n- name: r\n  key: a\n  tiers:\n    by: plan\n");
+    for (size_t i = 0; i < count / 2; i++)
+        add(file, "    t%zu: { limit: 1, window: %zus }\n", i, i + 1);
+    add(file, "  overrides:\n");
+    for (size_t i = count / 2; i < count; i++)
+        add(file, "  - { key: k%zu, limits: { limit: 1, window: %zus } }\n", i, i + 1);
+}
+
 /* Half of the arguments in match, the other half in keys. */
 static void with_arguments(struct file *file, size_t count)
 {
@@ -145,6 +164,11 @@ START_TEST(bounds_are_exact)
                  "14:5: one limit too many in a rule, expected at most 8\n");
     expect_bound(with_key_parts, RULES_MAX_KEY_PARTS,
                  "14:5: one argument too many in a key, expected at most 8\n");
+    expect_bound(with_tiers, RULES_MAX_TIERS,
+                 "262:5: one tier too many in a rule, expected at most 256\n");
+    expect_bound(with_counters, RULES_MAX_COUNTERS,
+                 "40:25: one algorithm or window too many in the limits of a rule, expected at "
+                 "most 32 that differ\n");
     expect_bound(with_arguments, RULES_MAX_SLOTS,
                  "262:22: one argument name too many, expected at most 256 in a file\n");
     expect_bound(with_messages, RULES_MAX_MESSAGES,
@@ -311,7 +335,10 @@ static void with_everything(struct file *file, size_t count)
             "           any: [ { d: { contains: [ x, yy ], ignore_case: true } }, "
             "{ not: { d: { between: [ 1, 2 ] } } } ] }\n"
             "  key: [ src/64, user%zu ]\n"
-            "  limits: [ { limit: 1, window: 1s }, { limit: 2, window: 1h } ]\n",
+            "  tiers: { by: plan, default: { limit: 1, window: 1s }, x: { limit: 2, window: 1h } "
+            "}\n"
+            "  overrides: [ { key: [ '::/64', acme ], limits: { limit: 9, window: 1s } } ]\n"
+            "  cost: { arg: units }\n",
             i, i % RULES_MAX_MESSAGES, i % RULES_MAX_MESSAGES, i % 100, i, i % 100);
 }
 

@@ -14,6 +14,13 @@
     "listen: :0\nrules:\n- { cost: " text                                                          \
     ", name: r, key: [], limits: { limit: 10, window: 1s } }\n"
 
+/* Rules whose tiers and overrides are at line 3, column 12 and 16. */
+#define TIERS(text) "listen: :0\nrules:\n- { tiers: " text ", name: r, key: a }\n"
+#define OVERRIDES(key, text)                                                                       \
+    "listen: :0\nrules:\n- { overrides: " text ", name: r, key: " key                              \
+    ", limits: { limit: 1, window: 1s } }\n"
+#define LIMITS ", limits: unlimited }"
+
 static const struct wrong_file wrong_files[] = {
     {RULE("{ name: r, key: , limits: { limit: 1, window: 1s } }"),
      "3:19: key is empty, expected a list of arguments, as in [ src/64 ], or [] for one counter "
@@ -204,6 +211,102 @@ static const struct wrong_file wrong_files[] = {
      "3:11: cost is 11 at least, which limit r never grants, expected at most 10\n"},
     {RULE("{ name: r, action: allow, cost: 1 }"),
      "3:35: cost in a rule with an action, expected only in a rule that limits\n"},
+    {TIERS("gold"), "3:12: tiers is \"gold\", expected a mapping, as in { by: plan, default: { "
+                    "limit: 100, window: 1s } }\n"},
+    {TIERS(""), "3:12: tiers is empty, expected a mapping, as in { by: plan, default: { limit: "
+                "100, window: 1s } }\n"},
+    {TIERS("[ gold ]"), "3:12: tiers is a list, expected a mapping, as in { by: plan, default: { "
+                        "limit: 100, window: 1s } }\n"},
+    {TIERS("{}"),
+     "3:12: tiers has no key \"by\", expected an argument, as in plan\n3:12: tiers has no tier, "
+     "expected limits for values of its argument, as in gold: { limit: 1000, window: 1s }\n"},
+    {TIERS("{ by: plan }"), "3:12: tiers has no tier, expected limits for values of its argument, "
+                            "as in gold: { limit: 1000, window: 1s }\n"},
+    {TIERS("{ gold: unlimited }"),
+     "3:12: tiers has no key \"by\", expected an argument, as in plan\n"},
+    {TIERS("{ by: [ plan ], gold: 5, silver: [], default: }"),
+     "3:18: by is a list, expected a name of 1 to 64 letters, digits, '.', '_', '-' and ':'\n"
+     "3:34: a limit is \"5\", expected a mapping, as in { limit: 5, window: 15m }, or unlimited\n"
+     "3:45: tier \"silver\" is an empty list, expected at least one limit\n"
+     "3:58: a limit is empty, expected a mapping, as in { limit: 5, window: 15m }, or unlimited\n"},
+    {TIERS("{ by: plan, gold: unlimited, by: plan, gold: unlimited }"),
+     "3:41: key \"by\" again in tiers, expected it once (it is on line 3)\n"
+     "3:51: key \"gold\" again in tiers, expected it once (it is on line 3)\n"},
+    {TIERS("{ by: plan, '': unlimited, [ a ]: unlimited, ~: unlimited }"),
+     "3:24: a key of tiers is \"\", expected by, default, or a value of the argument, of 1 to 64 "
+     "bytes\n"
+     "3:39: a key of tiers is a list, expected by, default, or a value of the argument, of 1 to 64 "
+     "bytes\n"
+     "3:57: a key of tiers is null, expected by, default, or a value of the argument, of 1 to 64 "
+     "bytes\n"},
+    {TIERS("{ by: plan, ttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttt: "
+           "unlimited }"),
+     "3:24: a key of tiers is "
+     "\"ttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttt\", expected by, default, "
+     "or a value of the argument, of 1 to 64 bytes\n"},
+    {TIERS("{ by: plan, gold: { limit: 1, window: 1s, name: x }, default: { limit: 1, window: 1m, "
+           "name: x } }"),
+     "3:104: a limit named x again, expected a name of its own (rule r on line 3 has one so "
+     "named)\n"},
+    {TIERS("{ by: plan, gold: unlimited }, limits: unlimited"),
+     "3:12: tiers in a rule with limits, expected one of them (a tier can be called default)\n"},
+    {RULE("{ name: r, action: deny, tiers: { by: plan }, overrides: [] }"),
+     "3:35: tiers in a rule with an action, expected only in a rule that limits\n"
+     "3:60: overrides in a rule with an action, expected only in a rule that limits\n"},
+    {RULE("{ name: r, key: a, overrides: [] }"),
+     "3:3: a rule with a key and without limits, expected both\n"},
+    /* Overrides. */
+    {OVERRIDES("a", ""), "3:16: overrides is empty, expected a list, as in [ { key: [ acme ], "
+                         "limits: { limit: 500, window: 1s } } ]\n"},
+    {OVERRIDES("a", "[ acme ]"),
+     "3:18: an override is \"acme\", expected a mapping with keys from key, limits\n"},
+    {OVERRIDES("a", "{}"),
+     "3:16: an override has no key \"key\", expected a list of values, as in [ acme ]\n"
+     "3:16: an override has no key \"limits\", expected a list of limits, as in [ { limit: 5, "
+     "window: 15m } ]\n"},
+    {OVERRIDES("a", "[ { key: acme, limits: 5 }, { key: x, limits: [] } ]"),
+     "3:39: a limit is \"5\", expected a mapping, as in { limit: 5, window: 15m }, or unlimited\n"
+     "3:62: limits is an empty list, expected at least one limit\n"},
+    {OVERRIDES("[ a, b ]", "[ { key: x" LIMITS ", { key: [ x, y, z ]" LIMITS " ]"),
+     "3:25: key of an override has 1 value, expected 2, as many as the rule's key has arguments\n"
+     "3:56: key of an override has 3 values, expected 2, as many as the rule's key has "
+     "arguments\n"},
+    {OVERRIDES("a", "[ { key: []" LIMITS " ]"), "3:25: key of an override has 0 values, expected "
+                                                "1, as many as the rule's key has arguments\n"},
+    {OVERRIDES("[]", "[ { key: []" LIMITS " ]"),
+     "3:16: overrides in a rule with an empty key, expected a key whose values they name\n"},
+    /* Nothing more is said where the rule's key is wrong already. */
+    {OVERRIDES("[ a, b c ]", "[ { key: x" LIMITS ", { key: x" LIMITS " ]"),
+     "3:101: an argument of key is \"b c\", expected a name of 1 to 64 letters, digits, '.', '_', "
+     "'-' and ':'\n"},
+    {OVERRIDES("[ a, b, c ]", "[ { key: [ x, [ y ], ~ ]" LIMITS " ]"),
+     "3:30: key of an override is a list, expected a value of the rule's key, of at most 256 "
+     "bytes: text, a number, true, false or an address\n"
+     "3:37: key of an override is null, expected a value of the rule's key, of at most 256 bytes: "
+     "text, a number, true, false or an address\n"},
+    {OVERRIDES("a", "[ { key: x" LIMITS ",\n {"
+                    " key: 'x'" LIMITS " ]"),
+     "4:9: an override of the same key again, expected it once (it is on line 3)\n"},
+    {OVERRIDES("{ arg: a, lower: true }", "[ { key: x" LIMITS ", { key: X" LIMITS " ]"),
+     "3:56: an override of the same key again, expected it once (it is on line 3)\n"},
+    {OVERRIDES("a", "[ { key: '2001:DB8::1'" LIMITS ", { key: '::ffff:192.0.2.1'" LIMITS " ]"),
+     "3:25: key of an override is \"2001:DB8::1\", expected the address as it is counted: "
+     "2001:db8::1\n"
+     "3:68: key of an override is \"::ffff:192.0.2.1\", expected the address as it is counted: "
+     "192.0.2.1\n"},
+    {OVERRIDES("{ arg: a, segments: 2 }", "[ { key: /api/v1/users" LIMITS " ]"),
+     "3:25: key of an override is \"/api/v1/users\", expected a path of at most 2 segments, which "
+     "are counted\n"},
+    {OVERRIDES("a/24/64", "[ { key: acme" LIMITS ", { key: 192.0.2.1" LIMITS
+                          ", { key: '2001:db8::/63'" LIMITS ", { key: 192.0.2.1/24" LIMITS " ]"),
+     "3:25: key of an override is \"acme\", expected an address or a network, as in 192.0.2.0/24 "
+     "or 2001:db8::/32\n"
+     "3:59: key of an override is \"192.0.2.1\", expected a network as it is counted, as in "
+     "192.0.2.0/24\n"
+     "3:98: key of an override is \"2001:db8::/63\", expected a network as it is counted, as in "
+     "2001:db8::/64\n"
+     "3:143: key of an override is \"192.0.2.1/24\", expected no bits behind the prefix, as in "
+     "192.0.2.0/24\n"},
 };
 
 START_TEST(every_problem_of_wrong_limits)

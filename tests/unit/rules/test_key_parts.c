@@ -34,8 +34,6 @@ static void expect(const char *key, struct value value, const char *expected)
     rules_free(set);
 }
 
-static const struct value absent = {.type = VALUE_NULL};
-
 static struct value long_text(const char *piece, size_t times)
 {
     static char text[1 << 17];
