@@ -49,8 +49,9 @@ def test_rubbish(bench, report):
 
 def test_replies_lost(bench, report):
     with redis.Server(bench.directory) as server, scripted.Scripted(server) as relay:
-        report("replies lost", scenarios.replies_lost(
-            bench, relay, FULL._replace(rate=4_000), cuts=20))
+        # At the pace of the script that stands in between.
+        scale = FULL._replace(requests=32_000, keys=20, limit=800, rate=8_000)
+        report("replies lost", scenarios.replies_lost(bench, relay, scale, cuts=20))
 
 
 @pytest.mark.parametrize("flavour", redis.FLAVOURS)

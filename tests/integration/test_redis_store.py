@@ -130,7 +130,9 @@ def test_agent_killed_and_another_added(bench, server, consistency):
 
 def test_replies_lost(bench, server):
     with scripted.Scripted(server) as relay:
-        scenarios.replies_lost(bench, relay, SHORT)
+        # At the pace of the script that stands in between.
+        scale = SHORT._replace(requests=4_000, keys=10, limit=200, rate=4_000)
+        scenarios.replies_lost(bench, relay, scale, cuts=5)
 
 
 def test_leases_give_back_what_they_do_not_use(bench, server):

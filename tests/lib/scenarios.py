@@ -220,28 +220,34 @@ def scripts_flushed(bench, server, scale, algorithm, flushes=5):
 def replies_lost(bench, relay, scale, cuts=10):
     """Connections are cut in the middle of a run, with replies under way: what Redis granted and
     nobody heard of is not granted again. relay: a scripted.Scripted in front of a server."""
-    fleet = Fleet(bench, fleets.single(relay, **PATIENT, **{"breaker": {"pause": "50ms"}}),
+    fleet = Fleet(bench, fleets.single(relay, **PATIENT, breaker={"pause": "50ms"}),
                   rules(scale, **STRICT))
     loads = {
-        algorithm: fleet.load(keys=scale.keys, rate=rate(scale, algorithm) // 4,
-                              prefix=prefix(algorithm))
+        algorithm: fleet.load(keys=scale.keys, rate=scale.rate // 4, prefix=prefix(algorithm))
         for algorithm in ALGORITHMS
     }
     for _ in range(cuts):
-        for load in loads.values():
-            load.wait_for("answered", scale.keys)
+        loads["fixed-window"].wait_for("answered", scale.keys)
         relay.hold()
         commands = len(relay.commands)
         stack.wait_until(lambda: len(relay.commands) >= commands + len(ALGORITHMS),
                          "questions to be under way")
         relay.cut()
         fleet.wait_connected()
+    for load in loads.values():
+        load.wait_for("answered", scale.requests - load.last["answered"])
     results = {algorithm: load.stop() for algorithm, load in loads.items()}
-    for result in results.values():
+    for algorithm, result in results.items():
         result.check_answered()
         assert result.sources["fallback"] > 0
         assert max(result.allowed) <= scale.limit
-    return {f"allowed, {name}": sum(result.allowed) for name, result in results.items()}
+        # All was asked for that there was: Redis itself refused every key in the end.
+        for key in range(scale.keys):
+            (answer,) = fleet.ask(f"{prefix(algorithm)}{key}")
+            assert (answer["allow"], answer["remaining"]) == (False, 0)
+            assert answer["source"] in ("redis", "denied-cache")
+    return {f"charged and not used, {name}": scale.limit * scale.keys - sum(result.allowed)
+            for name, result in results.items()}
 
 
 # ---- agents fail --------------------------------------------------------------------------------
