@@ -44,6 +44,7 @@ MAPPINGS = {
     "connections": put(FILE, "connections: @"),
     "rule": "listen: :0\nrules: [ @ ]\n",
     "limit": put(RULE, "key: src, limits: @"),
+    "override": put(LIMITING, "overrides: [ @ ]"),
     "part": put(RULE, "limits: { limit: 1, window: 1s }, key: [ @ ]"),
     "from_argument": put(LIMITING, "cost: @"),
     "operators": put(RULE, "action: allow, match: { path: @ }"),
@@ -119,7 +120,8 @@ def test_the_schema_is_one():
 
 def test_every_mapping_is_compared():
     names = {name for name in SCHEMA["$defs"] if mapping_of(name)}
-    assert names - {"match"} == set(MAPPINGS) - {""}
+    # Any key is an argument in the one, and a value of one in the other.
+    assert names - {"match", "tiers"} == set(MAPPINGS) - {""}
 
 
 @pytest.mark.parametrize("name", MAPPINGS)
@@ -140,6 +142,20 @@ def test_the_words_of_match_are_the_loaders(complaints):
     for word in ["any", "all", "not", "src", *match]:
         is_argument = complaints(put(RULE, "action: allow, match: { @: 1 }", word)) == []
         assert is_argument == (word not in match)
+
+
+@pytest.mark.parametrize("tiers, right", [
+    ("{ by: plan, default: { limit: 1, window: 1s } }", True),
+    ("{ by: plan, gold: unlimited, default: [ { limit: 1, window: 1s } ] }", True),
+    ("{ by: plan }", False),
+    ("{ gold: unlimited }", False),
+    ("{ by: [ plan ], gold: unlimited }", False),
+    ("{ by: plan, gold: plan }", False),
+])
+def test_tiers(complaints, tiers, right):
+    text = put(RULE, "key: src, tiers: @", tiers)
+    assert (complaints(text) == []) == right
+    assert (errors(text) == []) == right
 
 
 @pytest.mark.parametrize("place", WORDS)
