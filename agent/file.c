@@ -1,11 +1,17 @@
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/queue.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/file.h"
 #include "agent/quote.h"
 
-#define LINE_MAX_BYTES 1024
+/* A path, and what is wrong. */
+#define LINE_MAX_BYTES (PATH_MAX + 1024)
 
 /* The whole of a file in memory of its own; of one that is larger than a rule file may be, so much
  * that rules_load will see it is. NULL with errno. */
@@ -49,19 +55,100 @@ struct check {
     const struct rules_sent_list *sent;
 };
 
+/* A file that the rule file reads. */
+struct text {
+    SLIST_ENTRY(text) link;
+    char *name;
+    uint8_t *bytes;
+    size_t size;
+};
+
 struct loading {
     const char *name; /* of the file, for people */
     const struct check *check;
     file_problem *problem;
     void *context;
+    SLIST_HEAD(texts, text) texts;
 };
 
-static void tell(const struct loading *loading, struct slice text,
+/* ---- files that a rule file names ---------------------------------------------------------- */
+
+/* Nothing that could keep us waiting. NULL with what is wrong, a static string. */
+static FILE *open_regular(const char *path, const char **failure)
+{
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    struct stat status;
+    FILE *stream = NULL;
+    if (fd >= 0 && fstat(fd, &status) == 0 && !S_ISREG(status.st_mode))
+        *failure = "it is not a regular file";
+    else if (fd < 0 || !(stream = fdopen(fd, "r")))
+        *failure = strerror(errno);
+    if (fd >= 0 && !stream)
+        close(fd);
+    return stream;
+}
+
+static void free_text(struct text *text)
+{
+    free(text->name);
+    free(text->bytes);
+    free(text);
+}
+
+/* Of struct rules_environment. */
+static const char *read_named(void *context, const char *name, struct slice *out)
+{
+    struct loading *loading = context;
+    const char *failure = NULL;
+    char path[PATH_MAX];
+    rules_path(loading->name, slice_of_string(name), path, sizeof(path));
+    FILE *stream = open_regular(path, &failure);
+    if (!stream)
+        return failure;
+    struct text *text = calloc(1, sizeof(*text));
+    if (text) {
+        text->name = strdup(name);
+        text->bytes = text->name ? read_all(stream, &text->size) : NULL;
+    }
+    failure = text && text->bytes ? NULL : strerror(errno);
+    fclose(stream);
+    if (text && text->bytes) {
+        SLIST_INSERT_HEAD(&loading->texts, text, link);
+        *out = slice_of(text->bytes, text->size);
+    } else if (text) {
+        free_text(text);
+    }
+    return failure;
+}
+
+/* The text of a file that was read. */
+static struct slice text_of(const struct loading *loading, struct slice name)
+{
+    struct text *text;
+    SLIST_FOREACH(text, &loading->texts, link)
+    if (slice_equal(slice_of_string(text->name), name))
+        return slice_of(text->bytes, text->size);
+    return slice_of(NULL, 0);
+}
+
+static void free_texts(struct loading *loading)
+{
+    while (!SLIST_EMPTY(&loading->texts)) {
+        struct text *text = SLIST_FIRST(&loading->texts);
+        SLIST_REMOVE_HEAD(&loading->texts, link);
+        free_text(text);
+    }
+}
+
+/* ---- a rule file --------------------------------------------------------------------------- */
+
+static void tell(const struct loading *loading, struct slice rule_text,
                  const struct rules_report *report, bool warning)
 {
     char line[LINE_MAX_BYTES];
     for (size_t i = 0; i < report->count; i++) {
         const struct rules_problem *found = &report->problems[i];
+        struct slice text = found->file.size ? text_of(loading, found->file) : rule_text;
         rules_problem_print(found, loading->name, line, sizeof(line));
         loading->problem(loading->context,
                          &(struct file_finding){line, quote_line(text, found->line), found->line,
@@ -73,19 +160,24 @@ static void tell(const struct loading *loading, struct slice text,
     }
 }
 
-static struct rules_set *compile(const struct loading *loading, struct slice text, uint64_t seed)
+static struct rules_set *compile(struct loading *loading, struct slice text, uint64_t seed)
 {
     struct rules_report *report = calloc(1, sizeof(*report));
     if (!report) {
         say(loading->problem, loading->context, "out of memory");
         return NULL;
     }
-    struct rules_overrides overrides = {
-        .mode = variable(RULES_MODE_VARIABLE),
-        .nodes = variable(RULES_NODES_VARIABLE),
-        .instance_id = variable(RULES_INSTANCE_VARIABLE),
+    struct rules_environment environment = {
+        .overrides =
+            {
+                .mode = variable(RULES_MODE_VARIABLE),
+                .nodes = variable(RULES_NODES_VARIABLE),
+                .instance_id = variable(RULES_INSTANCE_VARIABLE),
+            },
+        .context = loading,
+        .read_file = read_named,
     };
-    struct rules_set *set = rules_load_with(text, seed, &overrides, report);
+    struct rules_set *set = rules_load_with(text, seed, &environment, report);
     tell(loading, text, report, false);
     rules_report_free(report);
     if (set && loading->check) {
@@ -129,6 +221,7 @@ static struct rules_set *load(const char *path, uint64_t seed, struct loading lo
         *kept = slice_of(bytes, size);
     else
         free(bytes);
+    free_texts(&loading);
     return set;
 }
 

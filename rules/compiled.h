@@ -130,6 +130,13 @@ struct rules__regex_room {
 bool rules__regex_room_open(struct rules__regex_room *room, const struct rules__regex_list *list);
 void rules__regex_room_free(struct rules__regex_room *room);
 
+/* The values or networks of a file, which any number of conditions read. */
+struct rules__value_list {
+    const struct value *values;        /* as a condition has them ... */
+    const struct rules__range *ranges; /* ... or these */
+    size_t count;
+};
+
 /* Whether all of them hold for the matcher's values. No conditions hold always. */
 bool rules__hold(const struct rules__condition *conditions, size_t count,
                  struct rules_matcher *matcher);

@@ -20,7 +20,8 @@ struct rules_use {
     enum rules_use_kind kind;
     uint32_t rule;   /* its index */
     uint32_t number; /* of a slot, or of a message */
-    uint32_t line;   /* where it stands; 0: in `defaults`, or in a file that this one includes */
+    uint32_t file;   /* where it stands: in rules_set.file_names */
+    uint32_t line;   /* 0: in `defaults` */
     uint32_t column;
 };
 

@@ -239,8 +239,8 @@ static const struct rules_settings default_settings = {
 static void load_text(struct rules__loader *loader, struct slice text)
 {
     if (text.size > RULES_FILE_MAX) {
-        rules__report_at(loader->report, 1, 1, "the file has %zu bytes, expected at most %u",
-                         text.size, RULES_FILE_MAX);
+        rules__problem_at(loader, 1, 1, "the file has %zu bytes, expected at most %u", text.size,
+                          RULES_FILE_MAX);
         return;
     }
     if (slice_has_prefix(text, SLICE("\xef\xbb\xbf")))
@@ -254,17 +254,20 @@ static void load_text(struct rules__loader *loader, struct slice text)
         bool intact = rules__walk(loader, &file_schema, root, &loader->set->settings);
         rules__finish_store(loader, intact);
     } else if (loader->report->count == before) {
-        rules__report_at(loader->report, 1, 1,
-                         "the file is empty, expected a mapping with at least listen and rules");
+        rules__problem_at(loader, 1, 1,
+                          "the file is empty, expected a mapping with at least listen and rules");
     }
 }
 
 struct rules_set *rules__load_within(struct slice text, uint64_t seed,
-                                     const struct rules_overrides *overrides,
+                                     const struct rules_environment *environment,
                                      struct rules_report *report, size_t memory_max)
 {
     struct rules__loader loader = {
         .report = report,
+        .environment = environment,
+        .files = {.count = 1, .numbers = {.seed = seed}},
+        .value_names = {.seed = seed},
         .scratch = {.maximum = memory_max},
         .algorithm = LIMIT_SLIDING_WINDOW,
         .on_store_error = RULES_FALLBACK_LOCAL,
@@ -291,7 +294,7 @@ struct rules_set *rules__load_within(struct slice text, uint64_t seed,
     if (set->index && set->slot_names) {
         set->index->slots.seed = seed;
         set->index->messages.seed = seed;
-        rules__read_overrides(&loader, overrides);
+        rules__read_overrides(&loader, &environment->overrides);
         load_text(&loader, text);
     }
     if (report->count == 0 && !rules__index_build(set))
@@ -304,15 +307,15 @@ struct rules_set *rules__load_within(struct slice text, uint64_t seed,
 }
 
 struct rules_set *rules_load_with(struct slice text, uint64_t seed,
-                                  const struct rules_overrides *overrides,
+                                  const struct rules_environment *environment,
                                   struct rules_report *report)
 {
-    return rules__load_within(text, seed, overrides, report, RULES__MEMORY_MAX);
+    return rules__load_within(text, seed, environment, report, RULES__MEMORY_MAX);
 }
 
 struct rules_set *rules_load(struct slice text, uint64_t seed, struct rules_report *report)
 {
-    static const struct rules_overrides none = {0};
+    static const struct rules_environment none = {.read_file = NULL};
     return rules_load_with(text, seed, &none, report);
 }
 

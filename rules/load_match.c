@@ -47,7 +47,7 @@ static void add_condition(struct rules__loader *loader, struct argument *argumen
 {
     const struct rules__operator *row = &rules__operators[operator];
     struct rules__condition *condition = &group->conditions[group->count++];
-    struct rules__operand operand = {loader, label, node, argument->ignores_case};
+    struct rules__operand operand = {loader, label, node, "cidr", argument->ignores_case};
     *condition = (struct rules__condition){
         .holds = row->holds,
         .slot = argument->slot,

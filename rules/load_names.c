@@ -13,6 +13,7 @@ static void note_use(struct rules__loader *loader, const struct rules__node *nod
         .kind = kind,
         .rule = (uint32_t)loader->set->rule_count,
         .number = number,
+        .file = node->file,
         .line = node->line,
         .column = node->column,
     };

@@ -234,6 +234,7 @@ static void load_rule(struct rules__loader *loader, struct rules_rule *rule,
                       const struct rules__node *node)
 {
     struct draft draft = {.rule = rule};
+    rule->file = node->file;
     rule->line = node->line;
     rule->column = node->column;
     rule->message = -1;

@@ -31,6 +31,7 @@ struct rules__node {
     uint32_t line; /* from 1 */
     uint32_t column;
     uint32_t weight; /* values in it, itself included */
+    uint16_t file;   /* in loader->files */
     enum rules__kind kind : 8;
     bool plain; /* a scalar without quotes */
 };
@@ -67,11 +68,23 @@ void rules__print_size(uint64_t bytes, struct writer *w);
 
 #define RULES__PROBLEM_TEXT_MAX 640
 
+/* Where a problem is. */
+struct rules__place {
+    uint32_t file;
+    struct slice file_name;
+    size_t line;
+    size_t column;
+};
+
+struct rules__place rules__place(const struct rules_set *set, uint32_t file, size_t line,
+                                 size_t column);
+
 /* Adds a problem, keeping line order and the first RULES_PROBLEMS_MAX; the same one twice (an alias
  * to something wrong) is one. */
-void rules__report_text(struct rules_report *report, size_t line, size_t column, const char *text);
-void rules__report_at(struct rules_report *report, size_t line, size_t column, const char *format,
-                      ...) __attribute__((format(printf, 4, 5)));
+void rules__report_text(struct rules_report *report, const struct rules__place *place,
+                        const char *text);
+void rules__report_at(struct rules_report *report, const struct rules__place *place,
+                      const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* ---- schema.c ------------------------------------------------------------------------------ */
 
@@ -91,12 +104,29 @@ struct rules__store_draft {
     const struct rules__node *instance_override;
 };
 
+/* A file may be read as values, as values in lower case, and as networks. */
+#define RULES__VALUE_LISTS ((size_t)3 * RULES_MAX_FILES)
+
+/* What was read. */
+struct rules__files {
+    struct slice *names; /* [RULES_MAX_FILES + 1], of the set; NULL: the rule file alone */
+    struct slice *texts; /* [RULES_MAX_FILES + 1] */
+    size_t count;        /* with the rule file, which is the first */
+    struct rules__names numbers;
+    size_t size;      /* bytes of them all */
+    uint16_t current; /* that which is being read: of problems that are at no node */
+};
+
 struct rules__loader {
     struct rules_set *set;
     struct rules_report *report;
     struct arena scratch;            /* what only loading needs */
     struct rules__names rule_names;  /* to their index */
     struct rules__names limit_names; /* to their counter's number */
+    const struct rules_environment *environment;
+    struct rules__files files;
+    struct rules__names value_names;       /* how a file is read, and its number; to their index */
+    struct rules__value_list *value_lists; /* [RULES__VALUE_LISTS] */
     struct rules__names regex_names; /* a letter for the case, and the pattern; to their index */
     struct slice *slot_names;        /* [RULES_MAX_SLOTS] */
     struct slice default_message;    /* empty: none */
@@ -154,6 +184,10 @@ void rules__problem(struct rules__loader *loader, const struct rules__node *node
 void rules__wrong(struct rules__loader *loader, const char *name, const struct rules__node *node,
                   const char *expected);
 
+/* A problem at a position of the file that is being read. */
+void rules__problem_at(struct rules__loader *loader, size_t line, size_t column, const char *format,
+                       ...) __attribute__((format(printf, 4, 5)));
+
 /* Reports that memory is short, once. */
 void rules__no_memory(struct rules__loader *loader);
 
@@ -195,7 +229,7 @@ rules__load_function rules__load_duration;
 
 /* rules_load_with, with a bound of its own on the memory of the tree and of the set, each. */
 struct rules_set *rules__load_within(struct slice text, uint64_t seed,
-                                     const struct rules_overrides *overrides,
+                                     const struct rules_environment *environment,
                                      struct rules_report *report, size_t memory_max);
 
 /* ---- load_store.c -------------------------------------------------------------------------- */
@@ -251,6 +285,13 @@ rules__load_function rules__load_consistency;
  * none. */
 const struct rules__condition *rules__load_match(struct rules__loader *loader,
                                                  const struct rules__node *node, size_t *count);
+
+/* ---- files.c ------------------------------------------------------------------------------- */
+
+/* Reads a file that a node names, relative to the folder of the file that the node is in, unless
+ * that was done before: its number and text. -1 when it can't be had (reported). */
+int rules__read_file(struct rules__loader *loader, const char *label,
+                     const struct rules__node *node, struct slice *text);
 
 /* ---- load_names.c -------------------------------------------------------------------------- */
 

@@ -59,6 +59,7 @@ static void compile_exists(const struct rules__operand *operand, struct rules__c
 const struct rules__operator rules__operators[RULES__OPERATORS] = {
     {"is", rules__compile_is, rules__holds_equal, true},
     {"in", rules__compile_in, rules__holds_equal, true},
+    {"in_file", rules__compile_in_file, rules__holds_equal, true},
     {"prefix", rules__compile_prefix, rules__holds_prefix, true},
     {"suffix", rules__compile_suffix, rules__holds_suffix, true},
     {"contains", rules__compile_contains, rules__holds_contains, true},
@@ -69,5 +70,6 @@ const struct rules__operator rules__operators[RULES__OPERATORS] = {
     {"ge", rules__compile_number, rules__holds_ge, false},
     {"between", rules__compile_between, rules__holds_between, false},
     {"cidr", compile_cidr, holds_cidr, false},
+    {"cidr_file", rules__compile_cidr_file, holds_cidr, false},
     {"exists", compile_exists, holds_exists, false},
 };

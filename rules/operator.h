@@ -9,6 +9,7 @@ struct rules__operand {
     struct rules__loader *loader;
     const char *label; /* "prefix of path", for messages */
     const struct rules__node *node;
+    const char *for_networks; /* where networks are matched, whose literals aren't addresses */
     bool ignores_case;
 };
 
@@ -23,7 +24,7 @@ struct rules__operator {
     bool of_texts; /* ignore_case has a meaning for it */
 };
 
-#define RULES__OPERATORS 13
+#define RULES__OPERATORS 15
 extern const struct rules__operator rules__operators[RULES__OPERATORS];
 
 /* ---- operator_text.c ----------------------------------------------------------------------- */
@@ -38,6 +39,11 @@ rules__holds_function rules__holds_prefix;
 rules__holds_function rules__holds_suffix;
 rules__holds_function rules__holds_contains;
 
+/* Adds what a literal is compared as: one value or two, in the order of none. */
+void rules__add_literal(const struct rules__operand *operand, const struct rules__node *node,
+                        struct value *values, size_t *count);
+void rules__sort_literals(struct value *values, size_t count);
+
 /* Digits, with '-' before them or without, as numbers are usually written: 007 and -0 are texts. */
 bool rules__number_of(struct slice text, struct value *value);
 
@@ -50,6 +56,11 @@ rules__holds_function rules__holds_le;
 rules__holds_function rules__holds_gt;
 rules__holds_function rules__holds_ge;
 rules__holds_function rules__holds_between;
+
+/* ---- operator_file.c ----------------------------------------------------------------------- */
+
+rules__compile_function rules__compile_in_file;
+rules__compile_function rules__compile_cidr_file;
 
 /* ---- operator_regex.c ---------------------------------------------------------------------- */
 

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "rules/operator.h"
@@ -74,9 +75,10 @@ static struct slice keep(const struct rules__operand *operand, struct slice text
     return copy;
 }
 
-static void add_literal(const struct rules__operand *operand, const struct rules__node *node,
+void rules__add_literal(const struct rules__operand *operand, const struct rules__node *node,
                         struct value *values, size_t *count)
 {
+    char address[64];
     char expected[RULES__EXPECTED_MAX];
     struct rules__range range;
     struct value typed;
@@ -85,13 +87,19 @@ static void add_literal(const struct rules__operand *operand, const struct rules
         return;
     if (memchr(node->text.data, '/', node->text.size) &&
         rules__network_parse(node->text, &range, expected)) {
-        rules__wrong(operand->loader, operand->label, node,
-                     "an address; networks are matched by cidr");
+        snprintf(address, sizeof(address), "an address; networks are matched by %s",
+                 operand->for_networks);
+        rules__wrong(operand->loader, operand->label, node, address);
         return;
     }
     values[(*count)++] = (struct value){.type = VALUE_STRING, .bytes = keep(operand, node->text)};
     if (typed_form(node->text, &typed))
         values[(*count)++] = typed;
+}
+
+void rules__sort_literals(struct value *values, size_t count)
+{
+    qsort(values, count, sizeof(*values), compare_values);
 }
 
 static void compile_literals(const struct rules__operand *operand,
@@ -103,8 +111,8 @@ static void compile_literals(const struct rules__operand *operand,
     if (!values)
         return;
     for (size_t i = 0; i < count; i++, item = item->next)
-        add_literal(operand, item, values, &condition->count);
-    qsort(values, condition->count, sizeof(*values), compare_values);
+        rules__add_literal(operand, item, values, &condition->count);
+    rules__sort_literals(values, condition->count);
     condition->values = values;
 }
 

@@ -25,6 +25,10 @@
 #define RULES_PREFIX_MAX    64  /* bytes of store.prefix */
 #define RULES_INSTANCE_MAX  253 /* bytes of store.instance_id: a Kubernetes pod's name fits */
 #define RULES_PROBLEMS_MAX  100
+#define RULES_MAX_FILES     1000        /* different ones that a rule file reads */
+#define RULES_FILES_MAX     (64u << 20) /* bytes of all of them; of each, RULES_FILE_MAX */
+#define RULES_PATH_MAX      1023        /* bytes of a file's name */
+#define RULES_VALUES_MAX    1000000     /* lines of a file of values that say something */
 
 /* Bounds of regular expressions. Matching one takes time in proportion to the steps and, at worst,
  * to the text's length: what goes past either bound doesn't hold, and is counted. */
@@ -202,7 +206,8 @@ struct rules_limit_list {
 struct rules_rule {
     struct slice name;
     uint32_t index; /* in rules_set.rules */
-    uint32_t line;  /* where it stands in the file */
+    uint32_t file;  /* where it stands: in rules_set.file_names */
+    uint32_t line;
     uint32_t column;
     enum rules_action action;
     enum rules_fallback on_store_error;
@@ -248,6 +253,8 @@ struct rules_set {
     size_t limit_count; /* of all rules, with their tiers and overrides */
     size_t slot_count;
     const struct slice *slot_names; /* [slot_count] */
+    const struct slice *file_names; /* [file_count]: what was read, the rule file (empty) first */
+    size_t file_count;
 
     /* For rules/ only. */
     struct rules__index *index;
@@ -260,15 +267,20 @@ struct rules_set {
 struct rules_problem {
     size_t line; /* from 1; 0: not of the file, but of the overrides */
     size_t column;
-    struct slice text; /* "what, expected what" */
+    struct slice text;    /* "what, expected what" */
+    struct slice file;    /* one that the rule file reads, by the name that rules_path takes; empty:
+                           * the rule file */
+    uint32_t file_number; /* in the order in which they were read */
 };
 
-/* What is wrong with a file, in the order of its lines. Freed by rules_report_free. */
+/* What is wrong with a file and those that it reads, in the order of files and lines. Freed by
+ * rules_report_free. */
 struct rules_report {
     struct rules_problem problems[RULES_PROBLEMS_MAX];
     size_t count;
     size_t omitted; /* found past RULES_PROBLEMS_MAX */
     struct arena arena;
+    struct slice *file_names; /* by number; for rules/ only */
 };
 
 /* Compiles a rule file. seed makes key hashes unpredictable to those who send requests; take it
@@ -288,17 +300,31 @@ struct rules_overrides {
 #define RULES_NODES_VARIABLE    "REDIS_CLUSTER_NODES"
 #define RULES_INSTANCE_VARIABLE "INSTANCE_ID"
 
-/* rules_load, with overrides. Both together have to be right; but where mode is overridden, what
- * the file says for the sake of another mode is passed over. */
+/* What a rule file may ask of where it stands. */
+struct rules_environment {
+    struct rules_overrides overrides;
+    void *context;
+    /* Reads a file that the rule file names: `name` is relative to the rule file's folder, or
+     * begins with '/' (rules_path). Of one that has more than RULES_FILE_MAX bytes, so much that
+     * this shows. The text stays until loading is over. NULL, or a static string that says why not.
+     * It is called once for each name. NULL itself: no file can be read. */
+    const char *(*read_file)(void *context, const char *name, struct slice *text);
+};
+
+/* rules_load, in an environment. File and overrides together have to be right; but where mode is
+ * overridden, what the file says for the sake of another mode is passed over. */
 struct rules_set *rules_load_with(struct slice text, uint64_t seed,
-                                  const struct rules_overrides *overrides,
+                                  const struct rules_environment *environment,
                                   struct rules_report *report);
+
+/* The path of a file that the rule file at `rule_file` names, cut to size. */
+void rules_path(const char *rule_file, struct slice name, char *out, size_t size);
 
 /* Accepts NULL. */
 void rules_free(struct rules_set *set);
 
 /* "FILE:LINE:COLUMN: WHAT, expected WHAT", or "environment: WHAT, expected WHAT", without a
- * newline, NUL-terminated and cut to size. */
+ * newline, NUL-terminated and cut to size. file: the rule file's path. */
 void rules_problem_print(const struct rules_problem *problem, const char *file, char *out,
                          size_t size);
 void rules_report_free(struct rules_report *report);

@@ -3,6 +3,15 @@
 
 #include "rules/loader.h"
 
+static void report(struct rules__loader *loader, uint16_t file, size_t line, size_t column,
+                   const char *text)
+{
+    struct rules__place place = {.file = file, .line = line, .column = column};
+    if (file)
+        place.file_name = loader->files.names[file];
+    rules__report_text(loader->report, &place, text);
+}
+
 void rules__problem(struct rules__loader *loader, const struct rules__node *node,
                     const char *format, ...)
 {
@@ -13,13 +22,25 @@ void rules__problem(struct rules__loader *loader, const struct rules__node *node
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    rules__report_text(loader->report, node->line, node->column, text);
+    report(loader, node->file, node->line, node->column, text);
+}
+
+void rules__problem_at(struct rules__loader *loader, size_t line, size_t column, const char *format,
+                       ...)
+{
+    char text[RULES__PROBLEM_TEXT_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    report(loader, loader->files.current, line, column, text);
 }
 
 void rules__no_memory(struct rules__loader *loader)
 {
+    static const struct rules__place whole_file = {.line = 1, .column = 1};
     if (!loader->out_of_memory)
-        rules__report_at(loader->report, 1, 1,
+        rules__report_at(loader->report, &whole_file,
                          "out of memory, expected a file that needs less than there is and at most "
                          "%zu MiB",
                          RULES__MEMORY_MAX >> 20);

@@ -21,15 +21,15 @@ bool rules__check_text(struct rules__loader *loader, struct slice text)
         uint32_t c = 0;
         size_t length = slice_utf8(slice_from(text, at), &c);
         if (length == 0) {
-            rules__report_at(loader->report, line, column,
-                             "byte 0x%02x is not UTF-8, expected a file in UTF-8", text.data[at]);
+            rules__problem_at(loader, line, column,
+                              "byte 0x%02x is not UTF-8, expected a file in UTF-8", text.data[at]);
             return false;
         }
         if (!is_allowed(c)) {
-            rules__report_at(loader->report, line, column,
-                             "control character U+%04X, expected text (in double quotes, YAML "
-                             "writes it as \\u%04X)",
-                             c, c);
+            rules__problem_at(loader, line, column,
+                              "control character U+%04X, expected text (in double quotes, YAML "
+                              "writes it as \\u%04X)",
+                              c, c);
             return false;
         }
         bool second_half = c == '\n' && before == '\r';

@@ -26,7 +26,7 @@ struct builder {
 
 static void report(const struct builder *b, const yaml_mark_t *mark, const char *text)
 {
-    rules__report_at(b->loader->report, mark->line + 1, mark->column + 1, "%s", text);
+    rules__problem_at(b->loader, mark->line + 1, mark->column + 1, "%s", text);
 }
 
 /* Links a node to the innermost open one. */
@@ -60,6 +60,7 @@ static struct rules__node *new_node(struct builder *b, const yaml_mark_t *mark,
     }
     node->line = (uint32_t)mark->line + 1; /* a file has at most RULES_FILE_MAX lines */
     node->column = (uint32_t)mark->column + 1;
+    node->file = b->loader->files.current;
     node->kind = kind;
     node->weight = 1;
     return node;
@@ -70,9 +71,10 @@ static bool count_weight(struct builder *b, const yaml_mark_t *mark, uint32_t we
     b->weight += weight;
     if (b->weight <= RULES__NODES_MAX)
         return true;
-    rules__report_at(b->loader->report, mark->line + 1, mark->column + 1,
-                     "more values than can be loaded, expected at most %u with aliases written out",
-                     RULES__NODES_MAX);
+    rules__problem_at(
+        b->loader, mark->line + 1, mark->column + 1,
+        "more values than can be loaded, expected at most %u with aliases written out",
+        RULES__NODES_MAX);
     return false;
 }
 
@@ -84,9 +86,9 @@ static void check_tag(struct builder *b, const yaml_event_t *event, const yaml_c
     size_t size = sizeof(standard) - 1;
     bool is_standard = strncmp((const char *)tag, standard, size) == 0;
     struct slice name = slice_of_string((const char *)tag + (is_standard ? size : 0));
-    rules__report_at(b->loader->report, event->start_mark.line + 1, event->start_mark.column + 1,
-                     "tag %s%.*s, expected a value without one", is_standard ? "!!" : "",
-                     SLICE_ARGS(slice_of(name.data, name.size > 64 ? 64 : name.size)));
+    rules__problem_at(b->loader, event->start_mark.line + 1, event->start_mark.column + 1,
+                      "tag %s%.*s, expected a value without one", is_standard ? "!!" : "",
+                      SLICE_ARGS(slice_of(name.data, name.size > 64 ? 64 : name.size)));
 }
 
 static bool add_anchor(struct builder *b, const yaml_event_t *event, const yaml_char_t *anchor,
@@ -96,9 +98,8 @@ static bool add_anchor(struct builder *b, const yaml_event_t *event, const yaml_
         return true;
     struct slice name = slice_of_string((const char *)anchor);
     if (b->target_count == RULES__ANCHORS_MAX) {
-        rules__report_at(b->loader->report, event->start_mark.line + 1,
-                         event->start_mark.column + 1, "one anchor too many, expected at most %d",
-                         RULES__ANCHORS_MAX);
+        rules__problem_at(b->loader, event->start_mark.line + 1, event->start_mark.column + 1,
+                          "one anchor too many, expected at most %d", RULES__ANCHORS_MAX);
         return false;
     }
     name = arena_copy(&b->loader->scratch, name);
@@ -135,8 +136,8 @@ static bool on_alias(struct builder *b, const yaml_event_t *event)
     if (!node)
         return false;
     if (at < 0) {
-        rules__report_at(
-            b->loader->report, node->line, node->column,
+        rules__problem_at(
+            b->loader, node->line, node->column,
             "alias of an unknown anchor %s, expected one that stands above it as &%.*s",
             RULES__QUOTE(name), SLICE_ARGS(slice_of(name.data, name.size > 64 ? 64 : name.size)));
     } else {
@@ -145,9 +146,9 @@ static bool on_alias(struct builder *b, const yaml_event_t *event)
         for (size_t i = 0; i < b->depth; i++)
             inside = inside || b->stack[i].node == target;
         if (inside) {
-            rules__report_at(b->loader->report, node->line, node->column,
-                             "alias of %s inside the value it names, expected no loop",
-                             RULES__QUOTE(name));
+            rules__problem_at(b->loader, node->line, node->column,
+                              "alias of %s inside the value it names, expected no loop",
+                              RULES__QUOTE(name));
         } else {
             uint32_t line = node->line;
             uint32_t column = node->column;
@@ -167,10 +168,9 @@ static bool on_start(struct builder *b, const yaml_event_t *event, enum rules__k
 {
     bool is_list = kind == RULES__LIST;
     if (b->depth == RULES__DEPTH_MAX) {
-        rules__report_at(b->loader->report, event->start_mark.line + 1,
-                         event->start_mark.column + 1,
-                         "lists and mappings inside one another too deep, expected at most %d",
-                         RULES__DEPTH_MAX);
+        rules__problem_at(b->loader, event->start_mark.line + 1, event->start_mark.column + 1,
+                          "lists and mappings inside one another too deep, expected at most %d",
+                          RULES__DEPTH_MAX);
         return false;
     }
     struct rules__node *node = new_node(b, &event->start_mark, kind);
@@ -281,9 +281,9 @@ static void report_syntax(const struct builder *b, const yaml_parser_t *parser, 
         snprintf(begun, sizeof(begun), " that starts on line %zu", parser->context_mark.line + 1);
     /* What it did not find is what it expected: once is enough. */
     bool once = strstr(problem, expected) != NULL;
-    rules__report_at(b->loader->report, mark->line + 1, mark->column + 1,
-                     "invalid YAML%s%s%s%s%s, expected %s", *context ? " " : "", context, begun,
-                     once ? "" : ": ", once ? "" : problem, expected);
+    rules__problem_at(b->loader, mark->line + 1, mark->column + 1,
+                      "invalid YAML%s%s%s%s%s, expected %s", *context ? " " : "", context, begun,
+                      once ? "" : ": ", once ? "" : problem, expected);
 }
 
 static void read_events(struct builder *b, yaml_parser_t *parser, struct slice text)

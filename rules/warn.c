@@ -41,15 +41,17 @@ static bool is_sent(const struct rules_sent *sent, struct slice argument)
     return false;
 }
 
-static void warn_message(const struct rules_sent_list *sent, const struct rules_use *use,
-                         struct slice name, struct rules_report *report)
+static void warn_message(const struct rules_set *set, const struct rules_sent_list *sent,
+                         const struct rules_use *use, struct slice name,
+                         struct rules_report *report)
 {
+    struct rules__place place = rules__place(set, use->file, use->line, use->column);
     const char *names[RULES_MAX_MESSAGES];
     struct words expected;
     size_t count = 0;
     for (; count < sent->count && count < RULES_MAX_MESSAGES; count++)
         names[count] = sent->messages[count].message;
-    rules__report_at(report, use->line, use->column,
+    rules__report_at(report, &place,
                      "warning: message %.*s is not in %s, so that this never applies, expected %s",
                      SLICE_ARGS(name), sent->file, words_text(name, names, count, &expected));
 }
@@ -60,6 +62,7 @@ static void warn_argument(const struct rules_set *set, const struct rules_sent_l
 {
     struct slice argument = set->slot_names[use->number];
     struct slice message = rules_message_name(set, set->rules[use->rule].message);
+    struct rules__place place = rules__place(set, use->file, use->line, use->column);
     const struct rules_sent *one = NULL;
     for (size_t i = 0; i < sent->count; i++) {
         if (message.size && !slice_equal(slice_of_string(sent->messages[i].message), message))
@@ -70,12 +73,12 @@ static void warn_argument(const struct rules_set *set, const struct rules_sent_l
     }
     struct words expected;
     if (one && message.size)
-        rules__report_at(report, use->line, use->column,
+        rules__report_at(report, &place,
                          "warning: argument %.*s is not sent with message %s of %s, expected %s",
                          SLICE_ARGS(argument), one->message, sent->file,
                          words_text(argument, one->arguments, one->count, &expected));
     else if (one)
-        rules__report_at(report, use->line, use->column,
+        rules__report_at(report, &place,
                          "warning: argument %.*s is not sent with any message of %s, expected one "
                          "that is",
                          SLICE_ARGS(argument), sent->file);
@@ -95,7 +98,7 @@ static void warn_sent(const struct rules_set *set, const struct rules_sent_list 
         for (size_t i = 0; i < sent->count && !known; i++)
             known = slice_equal(slice_of_string(sent->messages[i].message), name);
         if (!known)
-            warn_message(sent, use, name, report);
+            warn_message(set, sent, use, name, report);
         told[use->number] = true;
     }
 }

@@ -121,8 +121,9 @@ static void warn_unreachable(const struct rules_set *set, struct rules_report *r
         for (size_t j = 0; j < i && !by && pairs < PAIRS_MAX; j++, pairs++)
             if (set->rules[j].action != RULES_ACTION_LIMIT && covers(&set->rules[j], rule))
                 by = &set->rules[j];
+        struct rules__place place = rules__place(set, rule->file, rule->line, rule->column);
         if (by)
-            rules__report_at(report, rule->line, rule->column,
+            rules__report_at(report, &place,
                              "warning: rule %.*s never matches, since %.*s (line %u, action: %s) "
                              "ends the search for all that it would match",
                              SLICE_ARGS(rule->name), SLICE_ARGS(by->name), by->line,
@@ -132,21 +133,30 @@ static void warn_unreachable(const struct rules_set *set, struct rules_report *r
 
 /* ---- limits -------------------------------------------------------------------------------- */
 
-static void warn_window(const struct rules_limit *limit, struct rules_report *report)
+static struct rules__place place_of(const struct rules_set *set, const struct rules_limit *limit)
+{
+    return rules__place(set, limit->rule->file, limit->rule->line, limit->rule->column);
+}
+
+static void warn_window(const struct rules_set *set, const struct rules_limit *limit,
+                        struct rules_report *report)
 {
     char text[32];
     struct writer w = writer_open(text, sizeof(text));
     rules_print_duration(limit->limit.window, &w);
-    rules__report_at(report, limit->rule->line, limit->rule->column,
+    struct rules__place place = place_of(set, limit);
+    rules__report_at(report, &place,
                      "warning: limit %.*s has a window of %.*s, and its counts are in this agent's "
                      "memory, gone when it ends, expected a store that keeps them (mode single, "
                      "sentinel, ketama or cluster), or a window of at most 1d",
                      SLICE_ARGS(limit->name), SLICE_ARGS(writer_slice(&w)));
 }
 
-static void warn_share(const struct rules_limit *limit, struct rules_report *report)
+static void warn_share(const struct rules_set *set, const struct rules_limit *limit,
+                       struct rules_report *report)
 {
-    rules__report_at(report, limit->rule->line, limit->rule->column,
+    struct rules__place place = place_of(set, limit);
+    rules__report_at(report, &place,
                      "warning: limit %.*s is 1, which can't be divided: while the store is away "
                      "each agent admits 1, expected a greater limit, or on_store_error: deny or "
                      "allow",
@@ -171,9 +181,9 @@ static void warn_limits(const struct rules_set *set, const struct rules_rule *ru
         }
     }
     if (long_one)
-        warn_window(long_one, report);
+        warn_window(set, long_one, report);
     if (small_one)
-        warn_share(small_one, report);
+        warn_share(set, small_one, report);
 }
 
 void rules__warn_rules(const struct rules_set *set, struct rules_report *report)

@@ -13,19 +13,24 @@ static void require(bool condition)
         abort();
 }
 
-static void check_report(const struct rules_report *report, struct slice text, size_t first)
+static struct slice input;
+
+static void check_report(const struct rules_report *report, size_t first)
 {
     size_t lines = 2; /* an error at the end may stand on the line behind the last */
-    for (size_t i = 0; i < text.size; i++)
-        lines += text.data[i] == '\n' || text.data[i] == '\r';
+    for (size_t i = 0; i < input.size; i++)
+        lines += input.data[i] == '\n' || input.data[i] == '\r';
     for (size_t i = 0; i < report->count; i++) {
         const struct rules_problem *problem = &report->problems[i];
         const struct rules_problem *before = &report->problems[i ? i - 1 : 0];
-        char printed[1024];
+        char printed[4096];
         require(problem->line >= first && problem->line <= lines);
         require((problem->column >= 1) == (problem->line >= 1));
-        require(problem->line > before->line ||
-                (problem->line == before->line && problem->column >= before->column));
+        require(problem->file_number > before->file_number ||
+                (problem->file_number == before->file_number &&
+                 (problem->line > before->line ||
+                  (problem->line == before->line && problem->column >= before->column))));
+        require((problem->file.size >= 1) == (problem->file_number >= 1));
         require(memmem(problem->text.data, problem->text.size, ", expected ", 11));
         rules_problem_print(problem, "file", printed, sizeof(printed));
         require(strlen(printed) > problem->text.size);
@@ -181,13 +186,14 @@ static void check_store(const struct rules_store *store)
     require(rules_store_equal(store, store));
 }
 
-static void load(struct slice text, const struct rules_overrides *overrides)
+/* NULL: none. */
+static void load(struct slice text, const struct rules_environment *environment)
 {
     static struct rules_report report;
     struct rules_set *set =
-        overrides ? rules_load_with(text, 1, overrides, &report) : rules_load(text, 1, &report);
+        environment ? rules_load_with(text, 1, environment, &report) : rules_load(text, 1, &report);
     require((set == NULL) == (report.count > 0));
-    check_report(&report, text, overrides ? 0 : 1);
+    check_report(&report, environment ? 0 : 1);
     if (set) {
         check_set(set);
         check_store(&set->settings.store);
@@ -214,11 +220,53 @@ static struct rules_overrides overrides_of(struct slice text)
     return (struct rules_overrides){parts[0], parts[1], parts[2]};
 }
 
+/* The input's parts, with FILE_END between them: the rule file, and the files 1, 2 ... that it may
+ * read. */
+#define FILE_END  '\x1e'
+#define PARTS_MAX 10
+
+struct parts {
+    struct slice texts[PARTS_MAX];
+    size_t count;
+};
+
+static struct parts split(struct slice rest)
+{
+    struct parts parts = {.count = 0};
+    while (parts.count < PARTS_MAX) {
+        const uint8_t *end = rest.size ? memchr(rest.data, FILE_END, rest.size) : NULL;
+        size_t size = end ? (size_t)(end - rest.data) : rest.size;
+        parts.texts[parts.count++] = slice_of(rest.data, size);
+        if (!end)
+            break;
+        rest = slice_from(rest, size + 1);
+    }
+    return parts;
+}
+
+/* Of struct rules_environment. */
+static const char *read_file(void *context, const char *name, struct slice *text)
+{
+    const struct parts *parts = context;
+    size_t number = (size_t)(name[0] - '0');
+    require(strlen(name) >= 1 && strlen(name) <= RULES_PATH_MAX);
+    if (number < 1 || number >= parts->count)
+        return "there is no such file";
+    *text = parts->texts[number];
+    return NULL;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct slice text = slice_of(data, size);
-    struct rules_overrides overrides = overrides_of(text);
+    input = text;
+    struct parts parts = split(text);
+    struct rules_environment environment = {
+        .overrides = overrides_of(text),
+        .context = &parts,
+        .read_file = read_file,
+    };
     load(text, NULL);
-    load(text, &overrides);
+    load(parts.texts[0], &environment);
     return 0;
 }

@@ -346,9 +346,9 @@ static void with_everything(struct file *file, size_t count)
 START_TEST(memory_that_runs_out_is_a_problem_like_others)
 {
     static struct rules_report report;
-    static const struct rules_overrides overrides[] = {
-        {.mode = {NULL, 0}},
-        {SLICE("cluster"), SLICE("redis-1 redis-2:7000,redis-3"), SLICE("pod-2")},
+    static const struct rules_environment environments[] = {
+        {.context = NULL},
+        {.overrides = {SLICE("cluster"), SLICE("redis-1 redis-2:7000,redis-3"), SLICE("pod-2")}},
     };
     struct random random = random_open("memory");
     size_t refused = 0;
@@ -357,7 +357,7 @@ START_TEST(memory_that_runs_out_is_a_problem_like_others)
         struct rules_set *set = NULL;
         with_everything(&file, 1 + (size_t)random_below(&random, 200));
         for (size_t memory = 1; !set; memory += 1 + (size_t)random_below(&random, 16384)) {
-            set = rules__load_within(slice_of(file.text, file.size), SEED, &overrides[round % 2],
+            set = rules__load_within(slice_of(file.text, file.size), SEED, &environments[round % 2],
                                      &report, memory);
             if (!set) {
                 ck_assert_uint_eq(report.count, 1);

@@ -11,8 +11,8 @@
 
 /* What an operator is expected to be. */
 #define OPERATORS                                                                                  \
-    "one of is, in, prefix, suffix, contains, regex, lt, le, gt, ge, between, cidr, exists, not, " \
-    "ignore_case"
+    "one of is, in, in_file, prefix, suffix, contains, regex, lt, le, gt, ge, between, cidr, "     \
+    "cidr_file, exists, not, ignore_case"
 
 static const struct wrong_file wrong_files[] = {
     {RULE("{ name: r, action: allow, match: /x }"),

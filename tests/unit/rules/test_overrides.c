@@ -127,8 +127,9 @@ START_TEST(every_outcome)
     size_t size = 0;
     snprintf(file, sizeof(file), "listen: :0\nrules: []\n%s%s\n", row->store ? "store: " : "",
              row->store ? row->store : "");
-    struct rules_overrides overrides = {whole(row->mode), whole(row->nodes), whole(row->instance)};
-    struct rules_set *set = rules_load_with(whole(file), SEED, &overrides, &report);
+    struct rules_environment environment = {
+        .overrides = {whole(row->mode), whole(row->nodes), whole(row->instance)}};
+    struct rules_set *set = rules_load_with(whole(file), SEED, &environment, &report);
     ck_assert((set == NULL) == (report.count > 0));
     if (set)
         print_store(&set->settings.store, outcome, sizeof(outcome));
@@ -147,9 +148,9 @@ START_TEST(problems_of_the_environment_say_so)
 {
     static struct rules_report report;
     char line[256];
-    struct rules_overrides overrides = {.mode = SLICE("x")};
+    struct rules_environment environment = {.overrides = {.mode = SLICE("x")}};
     ck_assert_ptr_null(
-        rules_load_with(SLICE("listen: :0\nrules: []\nworkers: 0\n"), SEED, &overrides, &report));
+        rules_load_with(SLICE("listen: :0\nrules: []\nworkers: 0\n"), SEED, &environment, &report));
     ck_assert_uint_eq(report.count, 2);
     rules_problem_print(&report.problems[0], "file.yml", line, sizeof(line));
     ck_assert_str_eq(line, "environment: DISTRIBUTED_REDIS_MODE is \"x\", expected one of memory, "
@@ -169,9 +170,10 @@ START_TEST(the_most_nodes_and_one_more)
     size_t size = 0;
     for (size_t i = 0; i < RULES_MAX_NODES; i++)
         size += (size_t)snprintf(nodes + size, sizeof(nodes) - size, "n-%zu,", i);
-    struct rules_overrides overrides = {.mode = SLICE("cluster"), .nodes = slice_of(nodes, size)};
+    struct rules_environment environment = {
+        .overrides = {.mode = SLICE("cluster"), .nodes = slice_of(nodes, size)}};
     struct slice file = SLICE("listen: :0\nrules: []\n");
-    struct rules_set *set = rules_load_with(file, SEED, &overrides, &report);
+    struct rules_set *set = rules_load_with(file, SEED, &environment, &report);
     ck_assert_ptr_nonnull(set);
     ck_assert_uint_eq(set->settings.store.node_count, RULES_MAX_NODES);
     memset(nodes, 'X', size); /* nothing points into it */
@@ -183,8 +185,8 @@ START_TEST(the_most_nodes_and_one_more)
     size = 0;
     for (size_t i = 0; i < RULES_MAX_NODES + 100; i++)
         size += (size_t)snprintf(nodes + size, sizeof(nodes) - size, "n-%zu ", i);
-    overrides.nodes = slice_of(nodes, size);
-    ck_assert_ptr_null(rules_load_with(file, SEED, &overrides, &report));
+    environment.overrides.nodes = slice_of(nodes, size);
+    ck_assert_ptr_null(rules_load_with(file, SEED, &environment, &report));
     ck_assert_uint_eq(report.count, 1);
     ck_assert_msg(slice_equal(report.problems[0].text,
                               SLICE("one address too many in REDIS_CLUSTER_NODES, expected at most "

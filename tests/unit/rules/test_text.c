@@ -86,12 +86,20 @@ END_TEST
 
 START_TEST(problems_print_as_compilers_print_them)
 {
-    struct rules_problem problem = {12, 3, SLICE("what, expected what")};
+    struct rules_problem problem = {.line = 12, .column = 3, .text = SLICE("what, expected what")};
     char out[64];
     rules_problem_print(&problem, "dir/file.yml", out, sizeof(out));
     ck_assert_str_eq(out, "dir/file.yml:12:3: what, expected what");
     rules_problem_print(&problem, "dir/file.yml", out, 16);
     ck_assert_str_eq(out, "dir/file.yml:12");
+    problem.file = SLICE("rules.d/a.yml");
+    rules_problem_print(&problem, "dir/file.yml", out, sizeof(out));
+    ck_assert_str_eq(out, "dir/rules.d/a.yml:12:3: what, expected what");
+    rules_problem_print(&problem, "file.yml", out, sizeof(out));
+    ck_assert_str_eq(out, "rules.d/a.yml:12:3: what, expected what");
+    problem.file = SLICE("/etc/a.yml");
+    rules_problem_print(&problem, "dir/file.yml", out, sizeof(out));
+    ck_assert_str_eq(out, "/etc/a.yml:12:3: what, expected what");
 }
 END_TEST
 
