@@ -43,6 +43,21 @@ def wait_closed(fleet):
     fleet.wait_connected()
 
 
+# Metrics that grow while a server fails in one of failures.py's ways; any other shows as errors.
+LATE = ("sluice_fallbacks_total", {"cause": "late"})
+UNAVAILABLE = ("sluice_fallbacks_total", {"cause": "unavailable"})
+FAILED = ("sluice_redis_failures_total", {})
+ERROR = ("sluice_redis_errors_total", {})
+SHOWN = {
+    "silent": (LATE, FAILED),
+    "dropped": (LATE, FAILED),
+    "killed": (UNAVAILABLE, FAILED),
+    "full": (ERROR, FAILED),
+    "read-only": (ERROR, FAILED),
+    "without replicas": (ERROR, FAILED),
+    "busy": (ERROR, FAILED),
+}
+
 IN_FLIGHT = 16
 CONNECTIONS = 2
 
@@ -76,6 +91,8 @@ class Outages:
         """The server fails (failure: one of failures.py) and is cured: afterwards it is asked again,
         without a restart, and is exact. opens: whether the breakers have to open."""
         opened = {agent: times_opened(agent) for agent in self.fleet.agents}
+        shown = SHOWN.get(name, (FAILED,))
+        before = [self.fleet.total(metric, **labels) for metric, labels in shown]
         self._phase(f"{name}: failing")
         with failure(self.server):
             if opens:
@@ -86,6 +103,8 @@ class Outages:
                     )
             self._phase(f"{name}: open")
             self._wait_answered(self.rate // 4)
+            for (metric, labels), was in zip(shown, before):
+                assert self.fleet.total(metric, **labels) > was
             self._phase(f"{name}: cured")
         wait_closed(self.fleet)
         self._wait_exact()

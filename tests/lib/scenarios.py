@@ -122,6 +122,8 @@ def primary_killed(bench, cluster, scale, on_store_error="deny", agents=3, behin
     for replica in replicas:
         replica.resume()
     heir = cluster.wait_promoted(replicas)
+    fleet.wait_metric("sluice_topology_version", lambda n: n > 1, "the new primary to be known")
+    fleet.wait_metric("sluice_topology_slots_served", lambda n: n == redis.SLOTS, "all slots served")
     load.phase("after")
     # As much again, so that what is left of each limit is used up.
     load.wait_for("answered", scale.requests)
@@ -214,6 +216,7 @@ def scripts_flushed(bench, server, scale, algorithm, flushes=5):
     calls = server.calls_since(before)
     # The first time, and after each flush.
     assert calls["eval"] >= flushes
+    assert fleet.total("sluice_redis_commands_again_total", why="repeat") >= flushes
     return calls
 
 
