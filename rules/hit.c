@@ -78,6 +78,22 @@ static bool choose_limits(const struct rules_rule *rule, const struct value *val
     return true;
 }
 
+/* Unlike a subject's hash, it is seeded by nothing: all agents are to agree, today and later. */
+static bool is_enforced(const struct rules_rule *rule, const struct value *values)
+{
+    uint8_t buffer[RULES_NAME_MAX + 1 + RULES_SUBJECT_MAX];
+    struct writer w = writer_open(buffer, sizeof(buffer));
+    if (rule->mode == RULES_SHADOW || rule->enforce_parts == 0)
+        return false;
+    if (rule->enforce_parts == RULES_ENFORCE_ALL)
+        return true;
+    /* With the rule's name, so that not the same subjects are the first for every rule. */
+    writer_bytes(&w, rule->name);
+    writer_uint8(&w, 0);
+    rules_subject_text(rule, values, &w);
+    return hash64(writer_slice(&w), 0) % RULES_ENFORCE_ALL < rule->enforce_parts;
+}
+
 void rules__hit(const struct rules_set *set, const struct rules_rule *rule,
                 const struct value *values, struct rules_hit *hit)
 {
@@ -95,4 +111,5 @@ void rules__hit(const struct rules_set *set, const struct rules_rule *rule,
         return;
     }
     hit->cost = cost_of(rule->cost, values);
+    hit->enforced = is_enforced(rule, values);
 }

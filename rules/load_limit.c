@@ -7,6 +7,7 @@
 /* A limit while its keys are read. */
 struct draft {
     struct limit limit;
+    uint64_t burst_at_once;
     bool unlimited;
     struct slice name;
     const struct rules__node *units_node;
@@ -97,9 +98,52 @@ static bool check_algorithm(struct rules__loader *loader, const struct draft *dr
     return true;
 }
 
+static void report_slow(struct rules__loader *loader, const struct limit *limit, uint64_t max_delay,
+                        const struct rules__node *node)
+{
+    char buffer[64];
+    struct writer w = writer_open(buffer, sizeof(buffer));
+    uint64_t unit = (limit->window + limit->units - 1) / limit->units;
+    rules_print_duration(max_delay, &w);
+    size_t size = writer_size(&w);
+    rules_print_duration((unit + 999) / 1000 * 1000, &w);
+    rules__problem(loader, node,
+                   "a limit of which no unit comes within max_delay: %.*s, expected a max_delay of "
+                   "at least %.*s",
+                   (int)size, buffer, (int)(writer_size(&w) - size), buffer + size);
+}
+
+/* A request that waits takes its unit ahead: the burst grows by what comes within the longest
+ * wait. */
+static void add_delay(struct rules__loader *loader, const struct rules_rule *rule,
+                      struct draft *draft, const struct rules__node *node)
+{
+    struct limit *limit = &draft->limit;
+    if (limit->algorithm != LIMIT_TOKEN_BUCKET) {
+        rules__problem(loader, node,
+                       "a limit with algorithm %s in a rule with mode: delay, expected "
+                       "token-bucket, which knows how long to wait",
+                       limit_algorithm_name(limit->algorithm));
+        return;
+    }
+    if (limit->units == 0 || rule->max_delay == 0)
+        return;
+    uint64_t ahead = limit->units * rule->max_delay / limit->window; /* 2^30 times 2^26 */
+    draft->burst_at_once = limit->burst;
+    limit->burst += ahead;
+    const char *expected = limit_check(limit);
+    if (ahead == 0)
+        report_slow(loader, limit, rule->max_delay, node);
+    else if (expected)
+        rules__problem(loader, node,
+                       "a limit that can't be kept with what max_delay adds to its burst, expected "
+                       "%s",
+                       expected);
+}
+
 /* A window of 0 was missing or wrong. */
-static void finish_limit(struct rules__loader *loader, struct draft *draft,
-                         const struct rules__node *node)
+static void finish_limit(struct rules__loader *loader, const struct rules_rule *rule,
+                         struct draft *draft, const struct rules__node *node)
 {
     struct limit *limit = &draft->limit;
     if (!check_algorithm(loader, draft))
@@ -110,11 +154,13 @@ static void finish_limit(struct rules__loader *loader, struct draft *draft,
     const char *expected = complete ? limit_check(limit) : NULL;
     if (expected)
         rules__problem(loader, node, "a limit that can't be kept, expected %s", expected);
+    else if (complete && rule->mode == RULES_DELAY)
+        add_delay(loader, rule, draft, node);
 }
 
 /* False where there is none. */
-static bool read_limit(struct rules__loader *loader, struct draft *draft,
-                       const struct rules__node *node)
+static bool read_limit(struct rules__loader *loader, const struct rules_rule *rule,
+                       struct draft *draft, const struct rules__node *node)
 {
     draft->limit.algorithm = loader->algorithm;
     if (is_unlimited(node))
@@ -129,7 +175,7 @@ static bool read_limit(struct rules__loader *loader, struct draft *draft,
         return false;
     if (intact && !draft->window_node)
         rules__problem(loader, node, "a limit has no key \"window\", expected %s", window_expected);
-    finish_limit(loader, draft, node);
+    finish_limit(loader, rule, draft, node);
     return true;
 }
 
@@ -166,10 +212,13 @@ struct rules__list_draft *rules__load_list(struct rules__loader *loader,
                            RULES_MAX_LIMITS);
             break;
         }
-        if (!read_limit(loader, &limit, item))
+        if (!read_limit(loader, draft->rule, &limit, item))
             continue;
-        list->limits[list->count].limit = limit.limit;
-        list->limits[list->count].rule = draft->rule;
+        list->limits[list->count] = (struct rules_limit){
+            .limit = limit.limit,
+            .rule = draft->rule,
+            .burst_at_once = limit.burst_at_once,
+        };
         list->drafts[list->count++] = (struct rules__limit_draft){
             .node = item,
             .name_node = limit.name_node,

@@ -16,6 +16,8 @@ struct draft {
     const struct rules__node *key;
     struct rules__limit_nodes nodes;
     const struct rules__node *cost;
+    struct rules__enforce_nodes enforce;
+    bool intact; /* all keys are known and have a value */
 };
 
 /* ---- words that defaults has too ----------------------------------------------------------- */
@@ -154,6 +156,12 @@ static const struct rules__field rule_fields[] = {
     {"cost", rules__load_node,
      "a whole number from 1 to 1000000000, or a mapping, as in { arg: units, max: 100 }", false,
      offsetof(struct draft, cost), 0, 0, 0},
+    {"mode", rules__load_node, "enforce, shadow or delay", false,
+     offsetof(struct draft, enforce.mode), 0, 0, 0},
+    {"max_delay", rules__load_node, "a duration, as in 500ms", false,
+     offsetof(struct draft, enforce.max_delay), 0, 0, 0},
+    {"enforce", rules__load_node, "a part of the subjects from 0% to 100%, as in 10% or 0.25%",
+     false, offsetof(struct draft, enforce.percentage), 0, 0, 0},
     {"action", load_action, "allow or deny", false, 0, 0, 0, 0},
     {"on_store_error", load_rule_fallback, "local, allow or deny", false, 0, 0, 0, 0},
     {"consistency", load_rule_consistency, "exact or leased", false, 0, 0, 0, 0},
@@ -175,6 +183,9 @@ static void finish_stop(struct rules__loader *loader, const struct draft *draft)
         {"tiers", draft->nodes.tiers},
         {"overrides", draft->nodes.overrides},
         {"cost", draft->cost},
+        {"mode", draft->enforce.mode},
+        {"max_delay", draft->enforce.max_delay},
+        {"enforce", draft->enforce.percentage},
         {"on_store_error", draft->on_store_error},
         {"consistency", draft->consistency},
         {"charge_denied", draft->charge_denied},
@@ -202,18 +213,24 @@ static void require_key_and_limits(struct rules__loader *loader, const struct dr
                        "counted apart, as in key: [ src/64 ], or key: [] for one counter for all");
 }
 
+/* What makes no sense together, and what does where whom to count apart is empty. */
 static void check_limiting(struct rules__loader *loader, const struct draft *draft)
 {
     const struct rules__limit_nodes *nodes = &draft->nodes;
+    bool counts_all =
+        draft->key && draft->key->kind == RULES__LIST && draft->key->children.count == 0;
     if (nodes->limits && nodes->tiers)
         rules__problem(loader, nodes->tiers,
                        "tiers in a rule with limits, expected one of them (a tier can be called "
                        "default)");
-    if (nodes->overrides && draft->key && draft->key->kind == RULES__LIST &&
-        draft->key->children.count == 0)
+    if (nodes->overrides && counts_all)
         rules__problem(loader, nodes->overrides,
                        "overrides in a rule with an empty key, expected a key whose values they "
                        "name");
+    if (draft->enforce.percentage && counts_all)
+        rules__problem(loader, draft->enforce.percentage,
+                       "enforce in a rule with an empty key, expected a key of whose subjects it "
+                       "is a part");
 }
 
 /* The keys of a rule that limits, those first on which others rely. */
@@ -222,6 +239,7 @@ static void load_limiting(struct rules__loader *loader, struct draft *draft)
     struct rules_rule *rule = draft->rule;
     if (draft->key)
         draft->nodes.key_known = rules__load_key(loader, rule, draft->key);
+    rules__load_enforce(loader, rule, &draft->enforce, draft->intact);
     rules__load_limits(loader, rule, &draft->nodes);
     if (draft->cost)
         rules__load_cost(loader, rule, draft->cost);
@@ -241,7 +259,7 @@ static void load_rule(struct rules__loader *loader, struct rules_rule *rule,
     rule->on_store_error = loader->on_store_error;
     rule->consistency = loader->consistency;
     rule->enforce_parts = RULES_ENFORCE_ALL;
-    bool intact = rules__walk(loader, &rule_schema, node, &draft);
+    draft.intact = rules__walk(loader, &rule_schema, node, &draft);
     if (rule->message < 0 && loader->default_message.size)
         rule->message = rules__message_of(loader, node, loader->default_message);
     if (draft.match)
@@ -250,7 +268,7 @@ static void load_rule(struct rules__loader *loader, struct rules_rule *rule,
         finish_stop(loader, &draft);
         return;
     }
-    if (intact)
+    if (draft.intact)
         require_key_and_limits(loader, &draft, node);
     load_limiting(loader, &draft);
 }

@@ -362,6 +362,19 @@ void rules__load_cost(struct rules__loader *loader, struct rules_rule *rule,
 void rules__check_cost(struct rules__loader *loader, const struct rules_rule *rule,
                        const struct rules__node *node);
 
+/* ---- load_enforce.c ------------------------------------------------------------------------ */
+
+/* Where a rule says what happens when its limits refuse; NULL: nowhere. */
+struct rules__enforce_nodes {
+    const struct rules__node *mode;
+    const struct rules__node *max_delay;
+    const struct rules__node *percentage;
+};
+
+/* Before the limits, of which mode delay asks more. intact: what isn't there isn't misspelt. */
+void rules__load_enforce(struct rules__loader *loader, struct rules_rule *rule,
+                         const struct rules__enforce_nodes *nodes, bool intact);
+
 /* ---- load_counter.c ------------------------------------------------------------------------ */
 
 /* Gives the limits of all lists of a rule their names, and the rule its lists. */

@@ -202,6 +202,8 @@ struct rules_limit_list {
 };
 
 #define RULES_ENFORCE_ALL 10000
+#define RULES_DELAY_MIN   UINT64_C(1000)     /* 1ms */
+#define RULES_DELAY_MAX   UINT64_C(60000000) /* 1m */
 
 struct rules_rule {
     struct slice name;
@@ -216,9 +218,11 @@ struct rules_rule {
      * Default: it isn't. */
     bool charge_denied;
     enum rules_mode mode;
-    uint64_t max_delay; /* microseconds; mode delay only */
+    uint64_t max_delay; /* RULES_DELAY_MIN..RULES_DELAY_MAX, of mode delay; else 0 */
     /* Of RULES_ENFORCE_ALL: the part of the subjects for which the mode is kept; default all. For
-     * the others the rule is as in mode shadow. */
+     * the others the rule is as in mode shadow. Whom it is kept for follows from the rule's name
+     * and the subject's text alone: in each agent it is the same, and who is of a part is of each
+     * larger one. */
     uint32_t enforce_parts;
     /* It is checked where its message and match say, and charged at another message: by the hits of
      * kind RULES_HIT_CHARGE. */

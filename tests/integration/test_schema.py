@@ -58,6 +58,7 @@ WORDS = {
     "variable": put(FILE, "answer: @"),
     "store.mode": put(FILE, "store: { mode: @ }"),
     "rule.action": put(RULE, "action: @"),
+    "rule.mode": put(RULE, "mode: @"),
 }
 
 

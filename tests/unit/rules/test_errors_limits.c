@@ -21,6 +21,11 @@
     ", limits: { limit: 1, window: 1s } }\n"
 #define LIMITS ", limits: unlimited }"
 
+/* A rule whose mode and so on begins at line 3, column 5, with a token bucket. */
+#define MODE(text)                                                                                 \
+    "listen: :0\ndefaults: { algorithm: token-bucket }\nrules: [\n  { " text                       \
+    ", name: r, key: a, limits: { limit: 1, window: 1s } } ]\n"
+
 static const struct wrong_file wrong_files[] = {
     {RULE("{ name: r, key: , limits: { limit: 1, window: 1s } }"),
      "3:19: key is empty, expected a list of arguments, as in [ src/64 ], or [] for one counter "
@@ -307,6 +312,88 @@ static const struct wrong_file wrong_files[] = {
      "2001:db8::/64\n"
      "3:143: key of an override is \"192.0.2.1/24\", expected no bits behind the prefix, as in "
      "192.0.2.0/24\n"},
+    /* Modes. */
+    {MODE("mode: off"), "4:11: mode is \"off\", expected one of enforce, shadow, delay\n"},
+    {MODE("mode: shadwo"), "4:11: mode is \"shadwo\", expected one of enforce, shadow, delay; did "
+                           "you mean \"shadow\"?\n"},
+    {MODE("mode: [ shadow ]"), "4:11: mode is a list, expected one of enforce, shadow, delay\n"},
+    {MODE("mode: "), "4:11: mode is empty, expected enforce, shadow or delay\n"},
+    {MODE("mode: delay"), "4:11: mode: delay without max_delay, expected how long a request may "
+                          "wait, as in max_delay: 500ms\n"},
+    {MODE("max_delay: 1s"),
+     "4:16: max_delay in a rule without mode: delay, expected both or none\n"},
+    {MODE("mode: shadow, max_delay: 1s, enforce: 10%"),
+     "4:30: max_delay in a rule without mode: delay, expected both or none\n"
+     "4:43: enforce in a rule with mode: shadow, which refuses nobody, expected it with another "
+     "mode\n"},
+    {MODE("mode: delay, max_delay: 61s"),
+     "4:29: max_delay is \"61s\", expected a whole number and ms, s, m, h or d, from 1ms to 1m\n"},
+    {MODE("mode: delay, max_delay: 0s"),
+     "4:29: max_delay is \"0s\", expected a whole number and ms, s, m, h or d, from 1ms to 1m\n"},
+    {MODE("mode: delay, max_delay: 5"),
+     "4:29: max_delay is \"5\" without a unit, expected one behind the number: ms, s, m, h or d\n"},
+    {MODE("mode: delay, max_delay: "),
+     "4:29: max_delay is empty, expected a duration, as in 500ms\n"},
+    {MODE("mode: wait, max_delay: 1s"),
+     "4:11: mode is \"wait\", expected one of enforce, shadow, delay\n"},
+    {RULE("{ name: r, key: [], mode: delay, max_delay: 1s, limits: [ { limit: 1, window: 1s }, { "
+          "limit: 1, window: 1m, algorithm: token-bucket } ] }"),
+     "3:61: a limit with algorithm sliding-window in a rule with mode: delay, expected "
+     "token-bucket, which knows how long to wait\n"
+     "3:87: a limit of which no unit comes within max_delay: 1s, expected a max_delay of at least "
+     "1m\n"},
+    {MODE("mode: delay, max_delay: 999ms"),
+     "4:61: a limit of which no unit comes within max_delay: 999ms, expected a max_delay of at "
+     "least 1s\n"},
+    {RULE("{ name: r, key: [], mode: delay, max_delay: 1m, limits: { limit: 10000000, window: 1s, "
+          "burst: 400000001, algorithm: token-bucket } }"),
+     "3:59: a limit that can't be kept with what max_delay adds to its burst, expected a burst "
+     "from 1 to 1000000000 units\n"},
+    {RULE("{ name: r, key: [], mode: delay, max_delay: 31622400s, limits: { limit: 1, window: "
+          "366d, algorithm: token-bucket } }"),
+     "3:47: max_delay is \"31622400s\", expected a whole number and ms, s, m, h or d, from 1ms to "
+     "1m\n"},
+    {RULE("{ name: r, key: [], mode: delay, max_delay: 1s, limits: { limit: 31622400, window: "
+          "366d, burst: 31622400, algorithm: token-bucket } }"),
+     "3:59: a limit that can't be kept with what max_delay adds to its burst, expected a burst "
+     "that the rate refills within 366d\n"},
+    {MODE("enforce: 10"), "4:14: enforce is \"10\", expected a part of the subjects from 0% to "
+                          "100%, as in 10% or 0.25%\n"},
+    {MODE("enforce: 100.01%"), "4:14: enforce is \"100.01%\", expected a part of the subjects from "
+                               "0% to 100%, as in 10% or 0.25%\n"},
+    {MODE("enforce: 101%"), "4:14: enforce is \"101%\", expected a part of the subjects from 0% to "
+                            "100%, as in 10% or 0.25%\n"},
+    {MODE("enforce: '-1%'"), "4:14: enforce is \"-1%\", expected a part of the subjects from 0% to "
+                             "100%, as in 10% or 0.25%\n"},
+    {MODE("enforce: '%'"), "4:14: enforce is \"%\", expected a part of the subjects from 0% to "
+                           "100%, as in 10% or 0.25%\n"},
+    {MODE("enforce: 0.001%"), "4:14: enforce is \"0.001%\", expected a part of the subjects from "
+                              "0% to 100%, as in 10% or 0.25%\n"},
+    {MODE("enforce: 1.%"), "4:14: enforce is \"1.%\", expected a part of the subjects from 0% to "
+                           "100%, as in 10% or 0.25%\n"},
+    {MODE("enforce: .5%"), "4:14: enforce is \".5%\", expected a part of the subjects from 0% to "
+                           "100%, as in 10% or 0.25%\n"},
+    {MODE("enforce: 0.5.5%"), "4:14: enforce is \"0.5.5%\", expected a part of the subjects from "
+                              "0% to 100%, as in 10% or 0.25%\n"},
+    {MODE("enforce: '10 %'"), "4:14: enforce is \"10 %\", expected a part of the subjects from 0% "
+                              "to 100%, as in 10% or 0.25%\n"},
+    {MODE("enforce: 10%%"), "4:14: enforce is \"10%%\", expected a part of the subjects from 0% to "
+                            "100%, as in 10% or 0.25%\n"},
+    {MODE("enforce: ten%"), "4:14: enforce is \"ten%\", expected a part of the subjects from 0% to "
+                            "100%, as in 10% or 0.25%\n"},
+    {MODE("enforce: 99999999999999999999%"),
+     "4:14: enforce is \"99999999999999999999%\", expected a part of the subjects from 0% to 100%, "
+     "as in 10% or 0.25%\n"},
+    {MODE("enforce: [ 10% ]"), "4:14: enforce is a list, expected a part of the subjects from 0% "
+                               "to 100%, as in 10% or 0.25%\n"},
+    {MODE("enforce: "), "4:14: enforce is empty, expected a part of the subjects from 0% to 100%, "
+                        "as in 10% or 0.25%\n"},
+    {RULE("{ name: r, key: [], enforce: 10%, limits: { limit: 1, window: 1s } }"),
+     "3:32: enforce in a rule with an empty key, expected a key of whose subjects it is a part\n"},
+    {RULE("{ name: r, action: allow, mode: delay, max_delay: 1s, enforce: 1% }"),
+     "3:35: mode in a rule with an action, expected only in a rule that limits\n"
+     "3:53: max_delay in a rule with an action, expected only in a rule that limits\n"
+     "3:66: enforce in a rule with an action, expected only in a rule that limits\n"},
 };
 
 START_TEST(every_problem_of_wrong_limits)
