@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import re
+import time
 
 import pytest
 import stack
@@ -343,3 +344,25 @@ def test_question_that_fits_no_frame_is_an_error(bench, haproxy_binary):
     assert haproxy.request(headers={"X-Big": "x" * 9000}).status == 200
     haproxy.wait_for_log(r"error=3$")
     assert "ratelimit" in haproxy.request(headers={"X-Big": "x" * 5000}).headers
+
+
+def test_requests_are_held_back_to_the_rate(bench, haproxy_binary):
+    """With HAProxy 3.2, which can; before it they pass at once, up to as many as may wait."""
+    bench.agent("""
+rules:
+  - name: shape
+    key: [ src/64 ]
+    mode: delay
+    max_delay: 2s
+    limits: { limit: 20, window: 1s, algorithm: token-bucket, burst: 1 }
+""")
+    haproxy = bench.haproxy(haproxy_binary)
+    begun = time.monotonic()
+    answers = [
+        stack.request(haproxy.proxied_port, "/api/orders", claimed=FROM_OUTSIDE)
+        for _ in range(11)
+    ]
+    took = time.monotonic() - begun
+    assert [answer.status for answer in answers] == [200] * 11
+    if stack.haproxy_version(haproxy_binary) >= (3, 2):
+        assert took >= 10 / 20 - 0.02  # ten times a unit's time; delays are whole milliseconds
