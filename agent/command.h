@@ -8,5 +8,6 @@ int command_serve(int argc, char **argv);
 int command_validate(int argc, char **argv);
 int command_spoe_config(int argc, char **argv);
 int command_explain(int argc, char **argv);
+int command_replay(int argc, char **argv);
 int command_ask(int argc, char **argv);
 int command_version(int argc, char **argv);

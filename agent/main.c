@@ -12,6 +12,7 @@ static const struct command {
     {"serve", command_serve, "answer HAProxy by the rules of a file"},
     {"validate", command_validate, "check a rule file and say all that is wrong with it"},
     {"explain", command_explain, "say what the rules make of a message, and why"},
+    {"replay", command_replay, "say what the rules would have made of an access log"},
     {"spoe-config", command_spoe_config, "print the configuration of HAProxy that the rules need"},
     {"ask", command_ask, "ask a running agent as HAProxy would, and print its answer"},
     {"version", command_version, "print the version"},

@@ -30,6 +30,9 @@ struct spoe_source {
 /* RULES_NAME_MAX bytes of name at most. */
 void spoe_source_find(struct slice name, enum spoe_phase phase, struct spoe_source *source);
 
+/* The name by which the table knows an argument that has several; else the name itself. */
+struct slice spoe_usual_name(struct slice name);
+
 /* Whether the name is one that only a response has. */
 bool spoe_is_of_response(struct slice name);
 

@@ -206,7 +206,7 @@ static void sample_family(const struct family *family, struct slice name, enum s
     sample(family->need, phase, variable, expression, source);
 }
 
-static struct slice usual_name(struct slice name)
+struct slice spoe_usual_name(struct slice name)
 {
     for (size_t i = 0; i < COUNT(also); i++)
         if (slice_equal(name, slice_of_string(also[i][0])))
@@ -217,7 +217,7 @@ static struct slice usual_name(struct slice name)
 void spoe_source_find(struct slice name, enum spoe_phase phase, struct spoe_source *source)
 {
     char variable[RULES_NAME_MAX + 32];
-    struct slice usual = usual_name(name);
+    struct slice usual = spoe_usual_name(name);
     const struct known *row = find_known(usual);
     const struct family *family = find_family(usual);
     *source = (struct spoe_source){0};
@@ -239,7 +239,7 @@ void spoe_source_find(struct slice name, enum spoe_phase phase, struct spoe_sour
 
 bool spoe_is_of_response(struct slice name)
 {
-    struct slice usual = usual_name(name);
+    struct slice usual = spoe_usual_name(name);
     const struct known *row = find_known(usual);
     const struct family *family = find_family(usual);
     return row ? row->need == NEED_RESPONSE : family && family->need == NEED_RESPONSE;

@@ -365,7 +365,7 @@ def test_ask(bench):
 
 def test_version_and_help(bench):
     assert re.fullmatch(r"sluice \d+\.\d+\.\d+\n", bench.run("version").stdout)
-    for words in (["--help"], *([c, "--help"] for c in ("serve", "validate", "explain", "spoe-config", "ask"))):
+    for words in (["--help"], *([c, "--help"] for c in ("serve", "validate", "explain", "replay", "spoe-config", "ask"))):
         told = bench.run(*words)
         assert told.returncode == 0 and "usage" in told.stdout.lower()
     assert bench.run("serv").returncode == 2
