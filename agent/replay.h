@@ -137,7 +137,7 @@ enum replay_outcome replay_json_line(const struct replay_json *json, uint8_t *li
 struct replay_rule {
     uint64_t applied; /* requests that it limits, allows or refuses */
     uint64_t refused; /* for which it is the rule that is reported */
-    uint64_t shadow;  /* that pass, and it in shadow mode would have refused */
+    uint64_t shadow;  /* that it, in shadow mode, would have refused */
     uint64_t delayed;
 };
 

@@ -75,6 +75,11 @@ static bool has_name(const struct rules__condition *condition, const char *name)
     return strcmp(rules__operators[condition->operator_index].name, name) == 0;
 }
 
+static bool is_of_networks(const struct rules__condition *condition)
+{
+    return has_name(condition, "cidr") || has_name(condition, "cidr_file");
+}
+
 /* Whether the outer condition certainly holds where the inner one does. False where that would take
  * more thought. */
 static bool implied(const struct rules__condition *outer, const struct rules__condition *inner)
@@ -92,7 +97,7 @@ static bool implied(const struct rules__condition *outer, const struct rules__co
     if (inner->holds == rules__holds_prefix || inner->holds == rules__holds_suffix ||
         inner->holds == rules__holds_contains)
         return holds_for_texts(outer, inner);
-    return has_name(outer, "cidr") && has_name(inner, "cidr") && holds_for_ranges(outer, inner);
+    return is_of_networks(outer) && is_of_networks(inner) && holds_for_ranges(outer, inner);
 }
 
 /* Whether the first rule matches all that the second one does. */

@@ -103,6 +103,47 @@ def test_whom_it_counts_and_how(explain):
     assert "  rule=client\n" in answer and "  remaining=1\n" in answer
 
 
+def test_modes_tiers_and_costs(bench):
+    path = bench.directory + "/modes.yml"
+    with open(path, "w") as file:
+        file.write("""listen: tcp://127.0.0.1:0
+rules:
+  - { name: shy, key: src, mode: shadow, limits: { limit: 1, window: 1h } }
+  - { name: shape, key: src, mode: delay, max_delay: 20s,
+      limits: { limit: 6, window: 1m, burst: 2, algorithm: token-bucket } }
+  - name: plan
+    key: tenant
+    cost: { arg: units, max: 50 }
+    tiers: { by: plan, gold: { limit: 1000, window: 1s }, free: unlimited,
+             default: { limit: 100, window: 1s } }
+  - { name: none, key: src, tiers: { by: plan, silver: { limit: 7, window: 1s } } }
+  - { name: few, key: src, enforce: 0%, limits: { limit: 5, window: 1s } }
+""")
+    done = bench.run("explain", path, "src=192.0.2.1", "tenant=a", "plan=gold", "units=70")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.partition("\nrules:\n")[2].partition("\n\n")[0].splitlines() == [
+        "  shy (line 3): yes",
+        "    key    192.0.2.1",
+        "    limit  shy: 1 in 1h, sliding-window",
+        "    mode   shadow: counted and reported, never refused",
+        "  shape (line 4): yes",
+        "    key    192.0.2.1",
+        "    limit  shape: 6 in 1m, token-bucket with burst 2",
+        "    mode   delay of at most 20s",
+        "  plan (line 6): yes",
+        "    key    =a",
+        "    limit  plan: 1000 in 1s, sliding-window",
+        "    cost   50",
+        "  none (line 11): yes, but it has no limits for this request: it doesn't apply",
+        "  few (line 12): yes",
+        "    key    192.0.2.1",
+        "    limit  few: 5 in 1s, sliding-window",
+        "    mode   not of the 0.00% that are enforced: never refused",
+    ]
+    done = bench.run("explain", path, "tenant=a", "plan=free")
+    assert "    key    =a\n    limit  none for this key\n" in done.stdout
+
+
 def test_where_the_search_ends(explain):
     said, answer = explain("path=/health")
     assert said["probes"] == "yes: it is allowed, and no rule behind it is considered"

@@ -35,7 +35,7 @@ def replay(bench, rules, *arguments, log=None, name="replayed"):
     table = re.search(r"^  rule .*\n((?:  .*\n)*)", done.stdout, re.M)[1]
     rows = {}
     for row in table.splitlines():
-        name, *cells = row.partition("(")[0].split()
+        name, *cells = re.split(r"  [(wd]", row)[0].split()
         rows[name] = tuple(int(cell) if cell.isdigit() else None for cell in cells)
     return rows, done.stdout
 
@@ -150,6 +150,18 @@ def test_captured_headers(bench):
     log = "".join(line(at).replace('0/0 "', '0/0 {a.example|k1} {} "') for at in range(3))
     rows, said = replay(bench, rules, "--captures", "host,api_key", log=log)
     assert rows == {"r": (3, 2)} and "=k1" in said
+
+
+def test_shadow_and_delay_are_told_apart(bench):
+    rules = """rules:
+  - { name: shy, key: src, mode: shadow, limits: { limit: 1, window: 1h } }
+  - { name: shape, key: src, mode: delay, max_delay: 20s,
+      limits: { limit: 6, window: 1m, burst: 1, algorithm: token-bucket } }
+"""
+    rows, said = replay(bench, rules, log="".join(line(0) for at in range(5)))
+    assert rows == {"shy": (5, 0), "shape": (5, 2)}
+    assert re.search(r"^  shy .* would refuse 4 \(shadow\)$", said, re.M)
+    assert re.search(r"^  shape .* delays 2$", said, re.M)
 
 
 # ---- two files ----------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import re
 import socket
 import ssl
 import subprocess
+import time
 
 import pytest
 
@@ -299,6 +300,21 @@ def test_connections_are_refused_before_they_say_anything(bench, haproxy_binary)
     with pytest.raises((OSError, http.client.HTTPException)):
         stack.request(tcp, "/")
     assert stack.request(port, "/x").status == 429
+
+
+def test_requests_are_held_back_where_haproxy_can(bench, haproxy_binary):
+    rules = """rules:
+  - { name: shape, key: src, mode: delay, max_delay: 10s,
+      limits: { limit: 10, window: 1s, burst: 1, algorithm: token-bucket } }
+"""
+    port = start(bench, haproxy_binary, rules)
+    with open(bench.directory + "/haproxy.cfg") as file:
+        has_pause = "    http-request pause " in file.read()
+    assert has_pause == (stack.haproxy_version(haproxy_binary) >= (3, 2))
+    begun = time.monotonic()
+    assert [stack.request(port, "/").status for _ in range(4)] == [200] * 4
+    # At most one at once, and one more each tenth of a second: the start has asked for one already.
+    assert not has_pause or time.monotonic() - begun >= 0.2
 
 
 # ---- what it prints -----------------------------------------------------------------------------
