@@ -16,8 +16,8 @@ static bool names_connection(const char *name)
 
 bool spoe_model_reads(const struct spoe_model *model, const struct rules_use *use, size_t message)
 {
-    int32_t of_rule = model->set->rules[use->rule].message;
-    return use->kind == RULES_USE_ARGUMENT && (of_rule < 0 || of_rule == model->numbers[message]);
+    return use->kind == RULES_USE_ARGUMENT &&
+           (use->message < 0 || use->message == model->numbers[message]);
 }
 
 /* A message of rules that ask for what only a response has is sent with the response. */
@@ -25,7 +25,7 @@ static enum spoe_phase phase_of(const struct spoe_model *model, size_t message)
 {
     for (const struct rules_use *use = rules_uses(model->set); use; use = use->next)
         if (use->kind == RULES_USE_ARGUMENT && model->numbers[message] >= 0 &&
-            model->set->rules[use->rule].message == model->numbers[message] &&
+            use->message == model->numbers[message] &&
             spoe_is_of_response(model->set->slot_names[use->number]))
             return SPOE_RESPONSE;
     return names_connection(model->messages[message].name) ? SPOE_CONNECTION : SPOE_REQUEST;

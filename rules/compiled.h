@@ -222,6 +222,13 @@ struct rules__tiers {
 #define RULES__OVERRIDE_TEXT_MAX 256
 #define RULES__OVERRIDE_KEY_MAX  (RULES_MAX_KEY_PARTS * (4 + RULES__OVERRIDE_TEXT_MAX))
 
+/* The other message, at which a rule is charged. */
+struct rules__charge {
+    int32_t message;
+    const struct rules__condition *conditions;
+    size_t condition_count;
+};
+
 /* Units that a request costs. */
 struct rules__cost {
     uint64_t units; /* where from_argument, of what comes without the argument or as no number */

@@ -20,6 +20,7 @@ struct rules_use {
     enum rules_use_kind kind;
     uint32_t rule;   /* its index */
     uint32_t number; /* of a slot, or of a message */
+    int32_t message; /* of an argument: that which is to have it; -1: every message */
     uint32_t file;   /* where it stands: in rules_set.file_names */
     uint32_t line;   /* 0: in `defaults` */
     uint32_t column;

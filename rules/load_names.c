@@ -13,6 +13,7 @@ static void note_use(struct rules__loader *loader, const struct rules__node *nod
         .kind = kind,
         .rule = (uint32_t)loader->set->rule_count,
         .number = number,
+        .message = loader->message,
         .file = node->file,
         .line = node->line,
         .column = node->column,
@@ -52,6 +53,11 @@ int rules__slot_of(struct rules__loader *loader, const struct rules__node *node,
     if (slot >= 0)
         note_use(loader, node, RULES_USE_ARGUMENT, (uint32_t)slot);
     return slot;
+}
+
+void rules__use_slot(struct rules__loader *loader, const struct rules__node *node, uint32_t slot)
+{
+    note_use(loader, node, RULES_USE_ARGUMENT, slot);
 }
 
 static int32_t message_of(struct rules__loader *loader, const struct rules__node *node,

@@ -16,6 +16,7 @@ struct draft {
     const struct rules__node *key;
     struct rules__limit_nodes nodes;
     const struct rules__node *cost;
+    const struct rules__node *charge;
     struct rules__enforce_nodes enforce;
     bool intact; /* all keys are known and have a value */
 };
@@ -162,6 +163,9 @@ static const struct rules__field rule_fields[] = {
      offsetof(struct draft, enforce.max_delay), 0, 0, 0},
     {"enforce", rules__load_node, "a part of the subjects from 0% to 100%, as in 10% or 0.25%",
      false, offsetof(struct draft, enforce.percentage), 0, 0, 0},
+    {"charge", rules__load_node,
+     "a mapping, as in { message: response, match: { status: { in: [ 401, 403 ] } } }", false,
+     offsetof(struct draft, charge), 0, 0, 0},
     {"action", load_action, "allow or deny", false, 0, 0, 0, 0},
     {"on_store_error", load_rule_fallback, "local, allow or deny", false, 0, 0, 0, 0},
     {"consistency", load_rule_consistency, "exact or leased", false, 0, 0, 0, 0},
@@ -186,6 +190,7 @@ static void finish_stop(struct rules__loader *loader, const struct draft *draft)
         {"mode", draft->enforce.mode},
         {"max_delay", draft->enforce.max_delay},
         {"enforce", draft->enforce.percentage},
+        {"charge", draft->charge},
         {"on_store_error", draft->on_store_error},
         {"consistency", draft->consistency},
         {"charge_denied", draft->charge_denied},
@@ -231,6 +236,14 @@ static void check_limiting(struct rules__loader *loader, const struct draft *dra
         rules__problem(loader, draft->enforce.percentage,
                        "enforce in a rule with an empty key, expected a key of whose subjects it "
                        "is a part");
+    if (draft->charge && draft->rule->mode == RULES_DELAY)
+        rules__problem(loader, draft->charge,
+                       "charge in a rule with mode: delay, expected mode: enforce or shadow, since "
+                       "nobody waits for what isn't charged yet");
+    if (draft->charge && draft->charge_denied)
+        rules__problem(loader, draft->charge_denied,
+                       "charge_denied in a rule with charge, expected one of them, since no "
+                       "request is charged when it is checked");
 }
 
 /* The keys of a rule that limits, those first on which others rely. */
@@ -241,6 +254,9 @@ static void load_limiting(struct rules__loader *loader, struct draft *draft)
         draft->nodes.key_known = rules__load_key(loader, rule, draft->key);
     rules__load_enforce(loader, rule, &draft->enforce, draft->intact);
     rules__load_limits(loader, rule, &draft->nodes);
+    if (draft->charge)
+        rules__load_charge(loader, rule, draft->charge);
+    /* Of such a rule it is the message of charge that has to say the cost. */
     if (draft->cost)
         rules__load_cost(loader, rule, draft->cost);
     if (rule->cost)
@@ -262,6 +278,7 @@ static void load_rule(struct rules__loader *loader, struct rules_rule *rule,
     draft.intact = rules__walk(loader, &rule_schema, node, &draft);
     if (rule->message < 0 && loader->default_message.size)
         rule->message = rules__message_of(loader, node, loader->default_message);
+    loader->message = rule->message;
     if (draft.match)
         rule->conditions = rules__load_match(loader, draft.match, &rule->condition_count);
     if (draft.action) {

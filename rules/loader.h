@@ -129,6 +129,7 @@ struct rules__loader {
     struct rules__value_list *value_lists; /* [RULES__VALUE_LISTS] */
     struct rules__names regex_names; /* a letter for the case, and the pattern; to their index */
     struct slice *slot_names;        /* [RULES_MAX_SLOTS] */
+    int32_t message;                 /* whose arguments are being read; -1: every one's */
     struct slice default_message;    /* empty: none */
     enum limit_algorithm algorithm;  /* that of a limit that names none */
     enum rules_fallback on_store_error;
@@ -299,6 +300,9 @@ int rules__read_file(struct rules__loader *loader, const char *label,
 int rules__slot_of(struct rules__loader *loader, const struct rules__node *node,
                    struct slice argument);
 
+/* Notes that a slot's argument is read from loader->message too. */
+void rules__use_slot(struct rules__loader *loader, const struct rules__node *node, uint32_t slot);
+
 /* The number of a message that the file names; -1, reported, when there are too many. */
 int32_t rules__message_of(struct rules__loader *loader, const struct rules__node *node,
                           struct slice message);
@@ -361,6 +365,12 @@ void rules__load_cost(struct rules__loader *loader, struct rules_rule *rule,
  * limits have been read. */
 void rules__check_cost(struct rules__loader *loader, const struct rules_rule *rule,
                        const struct rules__node *node);
+
+/* ---- load_charge.c ------------------------------------------------------------------------- */
+
+/* After the rule's message, key and limits. Leaves loader->message at the message of charge. */
+void rules__load_charge(struct rules__loader *loader, struct rules_rule *rule,
+                        const struct rules__node *node);
 
 /* ---- load_enforce.c ------------------------------------------------------------------------ */
 

@@ -19,6 +19,8 @@ bool rules__index_build(struct rules_set *set)
     for (size_t i = 0; i < set->rule_count; i++) {
         int32_t message = set->rules[i].message;
         (message < 0 ? &index->any : &index->of_message[message])->count++;
+        if (set->rules[i].charge)
+            index->of_message[set->rules[i].charge->message].count++;
     }
     for (size_t m = 0; m <= RULES_MAX_MESSAGES; m++) {
         struct rules__rule_list *list = m ? &index->of_message[m - 1] : &index->any;
@@ -32,19 +34,29 @@ bool rules__index_build(struct rules_set *set)
         int32_t message = set->rules[i].message;
         struct rules__rule_list *list = message < 0 ? &index->any : &index->of_message[message];
         list->indexes[list->count++] = (uint32_t)i;
+        if (set->rules[i].charge) {
+            list = &index->of_message[set->rules[i].charge->message];
+            list->indexes[list->count++] = (uint32_t)i;
+        }
     }
     return true;
 }
 
 /* What rules_match does with a rule that may apply. True when the search ends with it. */
-static bool consider(struct rules_matcher *matcher, uint32_t index, struct rules_hit *hits,
-                     size_t *count)
+static bool consider(struct rules_matcher *matcher, int message, uint32_t index,
+                     struct rules_hit *hits, size_t *count)
 {
     const struct rules_set *set = matcher->set;
     const struct rules_rule *rule = &set->rules[index];
-    if (!rules__hold(rule->conditions, rule->condition_count, matcher))
+    const struct rules__charge *charge = rule->charge;
+    if (charge && charge->message != message)
+        charge = NULL;
+    if (charge ? !rules__hold(charge->conditions, charge->condition_count, matcher)
+               : !rules__hold(rule->conditions, rule->condition_count, matcher))
         return false;
     rules__hit(set, rule, matcher->values, &hits[*count]);
+    if (charge && hits[*count].kind == RULES_HIT_LIMIT)
+        hits[*count].kind = RULES_HIT_CHARGE;
     (*count)++;
     return rule->action != RULES_ACTION_LIMIT;
 }
@@ -95,7 +107,7 @@ size_t rules_match(struct rules_matcher *matcher, int message, const struct valu
         bool take_any =
             n == named->count || (a < any->count && any->indexes[a] < named->indexes[n]);
         uint32_t index = take_any ? any->indexes[a++] : named->indexes[n++];
-        if (consider(matcher, index, hits, &count))
+        if (consider(matcher, message, index, hits, &count))
             break;
     }
     return count;

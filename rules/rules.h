@@ -245,6 +245,7 @@ struct rules_rule {
     size_t condition_count;
     const struct rules__key_part *key;
     size_t key_count;
+    const struct rules__charge *charge;   /* NULL, unless charged_later */
     const struct rules__cost *cost;       /* NULL: 1 */
     const struct rules__tiers *tiers;     /* NULL: none */
     const struct rules__names *overrides; /* keys to the index of a list; NULL: none */

@@ -61,7 +61,7 @@ static void warn_argument(const struct rules_set *set, const struct rules_sent_l
                           const struct rules_use *use, struct rules_report *report)
 {
     struct slice argument = set->slot_names[use->number];
-    struct slice message = rules_message_name(set, set->rules[use->rule].message);
+    struct slice message = rules_message_name(set, use->message);
     struct rules__place place = rules__place(set, use->file, use->line, use->column);
     const struct rules_sent *one = NULL;
     for (size_t i = 0; i < sent->count; i++) {

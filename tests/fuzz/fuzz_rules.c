@@ -95,8 +95,11 @@ static void check_hits(const struct rules_set *set, const struct value *values,
         require((hits[i].kind == RULES_HIT_ALLOW) == (rule->action == RULES_ACTION_ALLOW));
         require((hits[i].kind == RULES_HIT_DENY) == (rule->action == RULES_ACTION_DENY));
         require(!stops || i + 1 == count);
-        require(hits[i].kind == RULES_HIT_LIMIT || hits[i].limit_count == 0);
-        if (hits[i].kind == RULES_HIT_LIMIT)
+        bool counts = hits[i].kind == RULES_HIT_LIMIT || hits[i].kind == RULES_HIT_CHARGE;
+        require(counts || hits[i].limit_count == 0);
+        require(!counts || (hits[i].cost >= 1 && hits[i].cost <= LIMIT_UNITS_MAX));
+        require(hits[i].kind != RULES_HIT_CHARGE || rule->charged_later);
+        if (counts)
             check_subject(rule, values);
     }
 }

@@ -46,6 +46,7 @@ MAPPINGS = {
     "limit": put(RULE, "key: src, limits: @"),
     "override": put(LIMITING, "overrides: [ @ ]"),
     "part": put(RULE, "limits: { limit: 1, window: 1s }, key: [ @ ]"),
+    "charge": put(LIMITING, "message: m, charge: @"),
     "from_argument": put(LIMITING, "cost: @"),
     "operators": put(RULE, "action: allow, match: { path: @ }"),
 }

@@ -26,6 +26,11 @@
     "listen: :0\ndefaults: { algorithm: token-bucket }\nrules: [\n  { " text                       \
     ", name: r, key: a, limits: { limit: 1, window: 1s } } ]\n"
 
+/* A rule of message req whose charge is at line 3, column 13. */
+#define CHARGE(text)                                                                               \
+    "listen: :0\nrules:\n- { charge: " text                                                        \
+    ", name: r, message: req, key: a, limits: { limit: 1, window: 1s } }\n"
+
 static const struct wrong_file wrong_files[] = {
     {RULE("{ name: r, key: , limits: { limit: 1, window: 1s } }"),
      "3:19: key is empty, expected a list of arguments, as in [ src/64 ], or [] for one counter "
@@ -394,6 +399,38 @@ static const struct wrong_file wrong_files[] = {
      "3:35: mode in a rule with an action, expected only in a rule that limits\n"
      "3:53: max_delay in a rule with an action, expected only in a rule that limits\n"
      "3:66: enforce in a rule with an action, expected only in a rule that limits\n"},
+    /* Charged later. */
+    {CHARGE("res"), "3:13: charge is \"res\", expected a mapping with keys from message, match\n"},
+    {CHARGE(""), "3:13: charge is empty, expected a mapping, as in { message: response, match: { "
+                 "status: { in: [ 401, 403 ] } } }\n"},
+    {CHARGE("{}"),
+     "3:13: charge has no key \"message\", expected the name of a SPOE message, as in response\n"},
+    {CHARGE("{ message: req }"),
+     "3:24: message of charge is \"req\", at which the rule is checked, expected another one\n"},
+    {CHARGE("{ message: a b }"), "3:24: message is \"a b\", expected a name of 1 to 64 letters, "
+                                 "digits, '.', '_', '-' and ':'\n"},
+    {CHARGE("{ message: , match: }"),
+     "3:24: message is empty, expected the name of a SPOE message, as in response\n"
+     "3:33: match is empty, expected a mapping, as in { status: { in: [ 401, 403 ] } }\n"},
+    {CHARGE("{ mesage: res, match: { status: [ 401 ] } }"),
+     "3:15: unknown key \"mesage\" in charge, expected one of message, match; did you mean "
+     "\"message\"?\n"
+     "3:45: status is a list, expected a value or a mapping, as in { in: [ ... ] }\n"},
+    {RULE("{ name: r, key: [], limits: unlimited, charge: { message: res } }"),
+     "3:61: charge in a rule for every message, expected one at which the rule is checked, as in "
+     "message: request\n"},
+    {"listen: :0\ndefaults: { message: res }\nrules:\n- { name: r, key: [], limits: unlimited, "
+     "charge: { message: res } }\n",
+     "4:61: message of charge is \"res\", at which the rule is checked, expected another one\n"},
+    {CHARGE("{ message: res }, mode: delay, max_delay: 1s, charge_denied: true"),
+     "3:13: charge in a rule with mode: delay, expected mode: enforce or shadow, since nobody "
+     "waits for what isn't charged yet\n"
+     "3:74: charge_denied in a rule with charge, expected one of them, since no request is charged "
+     "when it is checked\n"
+     "3:119: a limit with algorithm sliding-window in a rule with mode: delay, expected "
+     "token-bucket, which knows how long to wait\n"},
+    {RULE("{ name: r, action: deny, charge: { message: res } }"),
+     "3:36: charge in a rule with an action, expected only in a rule that limits\n"},
 };
 
 START_TEST(every_problem_of_wrong_limits)

@@ -70,6 +70,27 @@ START_TEST(an_argument_that_its_message_lacks_is_told)
 }
 END_TEST
 
+/* What is read at the message at which a rule is charged: its match, the key, the cost. */
+START_TEST(an_argument_that_the_message_of_charge_lacks_is_told)
+{
+    expect_warnings(
+        "listen: :0\n"
+        "rules:\n"
+        "  - name: a\n"
+        "    message: request\n"
+        "    match: { path: /login }\n"
+        "    key: [ src, method ]\n"
+        "    limits: { limit: 1, window: 1s }\n"
+        "    cost: { arg: dst_port }\n"
+        "    charge: { message: connection, match: { status: 401, dst_port: 80 } }\n",
+        &sent,
+        "f:9:13: warning: argument method is not sent with message connection of spoe.conf, "
+        "expected one of src, dst_port\n"
+        "f:9:45: warning: argument status is not sent with message connection of spoe.conf, "
+        "expected one of src, dst_port\n");
+}
+END_TEST
+
 START_TEST(a_message_that_nobody_sends_is_told_once)
 {
     expect_warnings(
@@ -257,6 +278,7 @@ START_TEST(a_limit_that_cannot_be_shared_is_told)
 END_TEST
 
 UNIT_MAIN("warn", what_is_sent_needs_no_warning, an_argument_that_its_message_lacks_is_told,
+          an_argument_that_the_message_of_charge_lacks_is_told,
           a_message_that_nobody_sends_is_told_once, a_long_list_is_cut,
           without_a_list_nothing_is_said_of_it, a_rule_behind_one_that_matches_all_it_would_is_told,
           wider_conditions_hide_narrower_ones, what_may_match_yet_is_not_told,
