@@ -18,10 +18,12 @@ struct counters {
     size_t count;
 };
 
-/* In the table of limits' names. */
+/* In the table of limits' names: counters of a rule, and those of its penalty. */
+#define NUMBERS (RULES_MAX_COUNTERS + RULES__PENALTY_COUNTERS)
+
 static uint32_t number_of(const struct rules_rule *rule, size_t counter)
 {
-    return rule->index * RULES_MAX_COUNTERS + (uint32_t)counter;
+    return rule->index * NUMBERS + (uint32_t)counter;
 }
 
 /* ---- names --------------------------------------------------------------------------------- */
@@ -53,9 +55,8 @@ static struct slice default_name(const struct counters *counters, size_t at, cha
     return writer_slice(&w);
 }
 
-/* A name is one counter's in the set, since it is what metrics and the RateLimit headers tell
- * limits apart by. Empty when it can't be had, which is reported at the node. */
-static struct slice claim_name(struct rules__loader *loader, const struct rules_rule *rule,
+/* Metrics and the RateLimit headers tell limits apart by it. */
+struct slice rules__claim_name(struct rules__loader *loader, const struct rules_rule *rule,
                                size_t counter, struct slice name, const struct rules__node *node)
 {
     if (name.size > RULES_NAME_MAX) {
@@ -72,7 +73,7 @@ static struct slice claim_name(struct rules__loader *loader, const struct rules_
                               number_of(rule, counter)))
             rules__no_memory(loader);
     } else if ((uint32_t)owner != number_of(rule, counter)) {
-        const struct rules_rule *other = &loader->set->rules[owner / RULES_MAX_COUNTERS];
+        const struct rules_rule *other = &loader->set->rules[owner / NUMBERS];
         rules__problem(loader, node,
                        "a limit named %.*s again, expected a name of its own (rule %.*s on line %u "
                        "has one so named)",
@@ -83,18 +84,18 @@ static struct slice claim_name(struct rules__loader *loader, const struct rules_
 
 /* ---- what a counter is called by stores ---------------------------------------------------- */
 
-static struct hash128 identity_of(const struct rules_rule *rule,
-                                  const struct counter_draft *counter, uint64_t seed)
+struct hash128 rules__identity(const struct rules__loader *loader, const struct rules_rule *rule,
+                               uint8_t kind, const struct limit *limit)
 {
     uint8_t buffer[RULES_NAME_MAX + 16];
     struct writer w = writer_open(buffer, sizeof(buffer));
     /* What has a fixed size first, so that no name can imitate it. */
-    writer_uint8(&w, 'L');
-    writer_uint8(&w, (uint8_t)counter->algorithm);
-    writer_uint32(&w, (uint32_t)(counter->window >> 32));
-    writer_uint32(&w, (uint32_t)counter->window);
+    writer_uint8(&w, kind);
+    writer_uint8(&w, (uint8_t)limit->algorithm);
+    writer_uint32(&w, (uint32_t)(limit->window >> 32));
+    writer_uint32(&w, (uint32_t)limit->window);
     writer_bytes(&w, rule->name);
-    return hash128(writer_slice(&w), seed);
+    return hash128(writer_slice(&w), loader->set->seed);
 }
 
 static struct slice store_name_of(struct rules__loader *loader, const struct rules_rule *rule,
@@ -111,7 +112,7 @@ static struct slice store_name_of(struct rules__loader *loader, const struct rul
 }
 
 /* draft-ietf-httpapi-ratelimit-headers, section 3: seconds are all it has. */
-static void write_policy(struct rules__loader *loader, struct rules_limit *limit)
+void rules__write_policy(struct rules__loader *loader, struct rules_limit *limit)
 {
     char buffer[RULES_NAME_MAX + 64];
     struct writer w = writer_open(buffer, sizeof(buffer));
@@ -154,7 +155,7 @@ static bool add_counters(struct rules__loader *loader, struct counters *counters
         struct counter_draft *counter = &counters->counters[counters->count++];
         counter->algorithm = limit->algorithm;
         counter->window = limit->window;
-        counter->identity = identity_of(counters->rule, counter, loader->set->seed);
+        counter->identity = rules__identity(loader, counters->rule, 'L', limit);
         counter->store_name = store_name_of(loader, counters->rule, counter);
     }
     return true;
@@ -186,17 +187,17 @@ static void finish_limit(struct rules__loader *loader, struct counters *counters
     struct counter_draft *counter = &counters->counters[at];
     char buffer[RULES_NAME_MAX + 64];
     if (draft->name.size) {
-        limit->name = claim_name(loader, counters->rule, at, draft->name, draft->name_node);
+        limit->name = rules__claim_name(loader, counters->rule, at, draft->name, draft->name_node);
     } else {
         if (!counter->name.size)
             counter->name =
-                claim_name(loader, counters->rule, at,
-                           default_name(counters, at, buffer, sizeof(buffer)), draft->node);
+                rules__claim_name(loader, counters->rule, at,
+                                  default_name(counters, at, buffer, sizeof(buffer)), draft->node);
         limit->name = counter->name;
     }
     limit->identity = counter->identity;
     limit->store_name = counter->store_name;
-    write_policy(loader, limit);
+    rules__write_policy(loader, limit);
 }
 
 void rules__finish_limits(struct rules__loader *loader, const struct rules__limits_draft *draft)

@@ -17,6 +17,7 @@ struct draft {
     struct rules__limit_nodes nodes;
     const struct rules__node *cost;
     const struct rules__node *charge;
+    const struct rules__node *penalty;
     struct rules__enforce_nodes enforce;
     bool intact; /* all keys are known and have a value */
 };
@@ -166,6 +167,8 @@ static const struct rules__field rule_fields[] = {
     {"charge", rules__load_node,
      "a mapping, as in { message: response, match: { status: { in: [ 401, 403 ] } } }", false,
      offsetof(struct draft, charge), 0, 0, 0},
+    {"penalty", rules__load_node, "a mapping, as in { after: 20, within: 1m, for: 10m }", false,
+     offsetof(struct draft, penalty), 0, 0, 0},
     {"action", load_action, "allow or deny", false, 0, 0, 0, 0},
     {"on_store_error", load_rule_fallback, "local, allow or deny", false, 0, 0, 0, 0},
     {"consistency", load_rule_consistency, "exact or leased", false, 0, 0, 0, 0},
@@ -191,6 +194,7 @@ static void finish_stop(struct rules__loader *loader, const struct draft *draft)
         {"max_delay", draft->enforce.max_delay},
         {"enforce", draft->enforce.percentage},
         {"charge", draft->charge},
+        {"penalty", draft->penalty},
         {"on_store_error", draft->on_store_error},
         {"consistency", draft->consistency},
         {"charge_denied", draft->charge_denied},
@@ -261,6 +265,8 @@ static void load_limiting(struct rules__loader *loader, struct draft *draft)
         rules__load_cost(loader, rule, draft->cost);
     if (rule->cost)
         rules__check_cost(loader, rule, draft->cost);
+    if (draft->penalty)
+        rules__load_penalty(loader, rule, draft->penalty);
     check_limiting(loader, draft);
 }
 

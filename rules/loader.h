@@ -372,6 +372,12 @@ void rules__check_cost(struct rules__loader *loader, const struct rules_rule *ru
 void rules__load_charge(struct rules__loader *loader, struct rules_rule *rule,
                         const struct rules__node *node);
 
+/* ---- load_penalty.c ------------------------------------------------------------------------ */
+
+/* After the rule's limits, which have the first say in names. */
+void rules__load_penalty(struct rules__loader *loader, struct rules_rule *rule,
+                         const struct rules__node *node);
+
 /* ---- load_enforce.c ------------------------------------------------------------------------ */
 
 /* Where a rule says what happens when its limits refuse; NULL: nowhere. */
@@ -386,6 +392,20 @@ void rules__load_enforce(struct rules__loader *loader, struct rules_rule *rule,
                          const struct rules__enforce_nodes *nodes, bool intact);
 
 /* ---- load_counter.c ------------------------------------------------------------------------ */
+
+/* A copy of a limit's name, which is one counter's of a rule in the set: 0..RULES_MAX_COUNTERS - 1
+ * and, of its penalty, RULES__PENALTY_COUNTERS more. Reported at the node when it is another's or
+ * too long. */
+#define RULES__PENALTY_COUNTERS 2
+struct slice rules__claim_name(struct rules__loader *loader, const struct rules_rule *rule,
+                               size_t counter, struct slice name, const struct rules__node *node);
+
+/* What a limit counts under, apart from those of another kind, algorithm or window. */
+struct hash128 rules__identity(const struct rules__loader *loader, const struct rules_rule *rule,
+                               uint8_t kind, const struct limit *limit);
+
+/* What follows from its name and its limit. */
+void rules__write_policy(struct rules__loader *loader, struct rules_limit *limit);
 
 /* Gives the limits of all lists of a rule their names, and the rule its lists. */
 void rules__finish_limits(struct rules__loader *loader, const struct rules__limits_draft *draft);

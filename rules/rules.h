@@ -175,16 +175,19 @@ struct rules_rule;
 struct rules_limit {
     struct limit limit;
     const struct rules_rule *rule;
-    /* Unique in the set, at most RULES_NAME_MAX bytes, and safe inside a quoted header value: the
-     * name given, or the rule's name; where a rule has several limits, with '-' and the window
-     * ("login-15m"), and with '-' and the algorithm where two have the same window. */
+    /* What it counts in has no name in common with what another limit counts in. At most
+     * RULES_NAME_MAX bytes, and safe inside a quoted header value: the name given, or the rule's
+     * name; where a rule has limits of several windows or algorithms, with '-' and the window
+     * ("login-15m"), and with '-' and the algorithm where two have the same window. Of a penalty,
+     * with "-penalty-count" and "-penalty". */
     struct slice name;
     struct slice
         policy; /* RateLimit-Policy's value: "login";q=5;w=900 (w in seconds, at least 1) */
     /* Of the rule's name, the algorithm and the window. Not of the units: a limit that is raised or
      * lowered by a reload goes on with its counts. */
     struct hash128 identity;
-    /* The same as text, for a store that others read: "login:sliding-window-15m". At most
+    /* The same as text, for a store that others read: "login:sliding-window-15m", or
+     * "login:penalty-count-1m" and "login:penalty-10m" of a penalty. At most
      * RULES_STORE_NAME_MAX bytes; letters, digits, '.', '_', '-' and that one ':'. */
     struct slice store_name;
     /* Mode delay only, whose limits are token buckets: limit.burst is the burst and what max_delay
@@ -227,8 +230,8 @@ struct rules_rule {
     /* It is checked where its message and match say, and charged at another message: by the hits of
      * kind RULES_HIT_CHARGE. */
     bool charged_later;
-    /* A subject refused so often (a sliding window's units and window) is to stay refused for so
-     * long (the window of a sliding log of 1 unit); both NULL: there is no penalty. */
+    /* A subject refused more often than a sliding window admits is to stay refused for the window
+     * of a sliding log of 1 unit; both NULL: there is no penalty. They are none of the lists. */
     const struct rules_limit *penalty_count;
     const struct rules_limit *penalty_mark;
     /* All that can apply: its own limits or those of its tiers, and of its overrides. A hit has

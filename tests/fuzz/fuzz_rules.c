@@ -120,6 +120,17 @@ static void match(const struct rules_set *set, struct slice text)
     free(hits);
 }
 
+static void check_limit(const struct rules_rule *rule, const struct rules_limit *limit)
+{
+    require(limit->rule == rule);
+    require(limit_check(&limit->limit) == NULL);
+    require(limit->name.size >= 1 && limit->name.size <= RULES_NAME_MAX);
+    require(limit->policy.size > limit->name.size);
+    require(limit->store_name.size > rule->name.size);
+    require(limit->store_name.size <= RULES_STORE_NAME_MAX);
+    require(rule->mode != RULES_DELAY || limit->burst_at_once <= limit->limit.burst);
+}
+
 /* How many there are. */
 static size_t check_limits(const struct rules_rule *rule)
 {
@@ -129,17 +140,17 @@ static size_t check_limits(const struct rules_rule *rule)
         const struct rules_limit_list *list = &rule->lists[i];
         has_own = has_own || (list->limits == rule->limits && list->count == rule->limit_count);
         count += list->count;
-        for (size_t k = 0; k < list->count; k++) {
-            const struct rules_limit *limit = &list->limits[k];
-            require(limit->rule == rule);
-            require(limit_check(&limit->limit) == NULL);
-            require(limit->name.size >= 1 && limit->name.size <= RULES_NAME_MAX);
-            require(limit->policy.size > limit->name.size);
-            require(limit->store_name.size > rule->name.size);
-            require(limit->store_name.size <= RULES_STORE_NAME_MAX);
-        }
+        for (size_t k = 0; k < list->count; k++)
+            check_limit(rule, &list->limits[k]);
     }
     require(has_own || !rule->limits);
+    require(!rule->penalty_count == !rule->penalty_mark);
+    if (rule->penalty_count) {
+        check_limit(rule, rule->penalty_count);
+        check_limit(rule, rule->penalty_mark);
+    }
+    require(rule->enforce_parts <= RULES_ENFORCE_ALL);
+    require((rule->mode == RULES_DELAY) == (rule->max_delay > 0));
     return count;
 }
 

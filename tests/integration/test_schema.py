@@ -47,6 +47,7 @@ MAPPINGS = {
     "override": put(LIMITING, "overrides: [ @ ]"),
     "part": put(RULE, "limits: { limit: 1, window: 1s }, key: [ @ ]"),
     "charge": put(LIMITING, "message: m, charge: @"),
+    "penalty": put(LIMITING, "penalty: @"),
     "from_argument": put(LIMITING, "cost: @"),
     "operators": put(RULE, "action: allow, match: { path: @ }"),
 }

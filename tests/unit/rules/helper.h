@@ -152,7 +152,7 @@ static inline const char *limits_of(const struct message *message)
 /* As messages list them. */
 #define RULE_KEYS                                                                                  \
     "name, message, match, key, limits, tiers, overrides, cost, mode, max_delay, enforce, "        \
-    "charge, action, on_store_error, consistency, charge_denied"
+    "charge, penalty, action, on_store_error, consistency, charge_denied"
 
 struct wrong_file {
     const char *text;

@@ -116,6 +116,85 @@ START_TEST(charges_stand_where_their_rules_do)
 }
 END_TEST
 
+/* ---- penalties ----------------------------------------------------------------------------- */
+
+START_TEST(a_penalty_is_two_limits)
+{
+    struct rules_set *set =
+        load_rule("{ name: r, key: a, limits: { limit: 5, window: 1m }, penalty: { after: 20, "
+                  "within: 90s, for: 10m } }");
+    const struct rules_rule *rule = &set->rules[0];
+    const struct rules_limit *count = rule->penalty_count;
+    const struct rules_limit *mark = rule->penalty_mark;
+    ck_assert_int_eq(count->limit.algorithm, LIMIT_SLIDING_WINDOW);
+    ck_assert_uint_eq(count->limit.units, 20);
+    ck_assert_uint_eq(count->limit.window, 90000000);
+    ck_assert_int_eq(mark->limit.algorithm, LIMIT_SLIDING_LOG);
+    ck_assert_uint_eq(mark->limit.units, 1);
+    ck_assert_uint_eq(mark->limit.window, 600000000);
+    ck_assert_ptr_null(limit_check(&count->limit));
+    ck_assert_ptr_null(limit_check(&mark->limit));
+    ck_assert_ptr_eq(count->rule, rule);
+    ck_assert_ptr_eq(mark->rule, rule);
+    ck_assert(slice_equal(count->name, SLICE("r-penalty-count")));
+    ck_assert(slice_equal(mark->name, SLICE("r-penalty")));
+    ck_assert(slice_equal(count->policy, SLICE("\"r-penalty-count\";q=20;w=90")));
+    ck_assert(slice_equal(mark->policy, SLICE("\"r-penalty\";q=1;w=600")));
+    ck_assert(slice_equal(count->store_name, SLICE("r:penalty-count-90s")));
+    ck_assert(slice_equal(mark->store_name, SLICE("r:penalty-10m")));
+    /* No more limits apply by it. */
+    ck_assert_uint_eq(set->limit_count, 1);
+    ck_assert_uint_eq(rule->list_count, 1);
+    ck_assert(slice_equal(rule->limits[0].name, SLICE("r")));
+    rules_free(set);
+    set = load_rule("{ name: r, key: a, limits: { limit: 5, window: 1m } }");
+    ck_assert_ptr_null(set->rules[0].penalty_count);
+    ck_assert_ptr_null(set->rules[0].penalty_mark);
+    rules_free(set);
+}
+END_TEST
+
+/* Not even with those that look just like it. */
+START_TEST(a_penalty_counts_apart_from_all_limits)
+{
+    struct rules_set *set =
+        load("listen: :0\nrules:\n"
+             "- { name: r, key: a, penalty: { after: 5, within: 1m, for: 1m }, limits: [\n"
+             "    { limit: 5, window: 1m }, { limit: 1, window: 1m, algorithm: sliding-log } ] }\n"
+             "- { name: r-penalty, key: a, limits: { limit: 5, window: 1m, name: x } }\n"
+             "- { name: r-penalty-count, key: a, limits: { limit: 5, window: 1m, name: y } }\n");
+    const struct rules_limit *limits[] = {
+        &set->rules[0].limits[0],   &set->rules[0].limits[1], set->rules[0].penalty_count,
+        set->rules[0].penalty_mark, &set->rules[1].limits[0], &set->rules[2].limits[0],
+    };
+    for (size_t i = 0; i < 6; i++) {
+        for (size_t k = 0; k < i; k++) {
+            ck_assert(!hash128_equal(limits[i]->identity, limits[k]->identity));
+            ck_assert(!slice_equal(limits[i]->store_name, limits[k]->store_name));
+            ck_assert(!slice_equal(limits[i]->name, limits[k]->name));
+        }
+    }
+    rules_free(set);
+}
+END_TEST
+
+START_TEST(the_longest_names_of_a_penalty)
+{
+    struct rules_set *set =
+        load_rule("{ name: %050d, key: a, limits: unlimited, penalty: { after: 1000000000, within: "
+                  "31622399999ms, for: 31622399999ms } }",
+                  0);
+    const struct rules_rule *rule = &set->rules[0];
+    ck_assert_uint_eq(rule->penalty_count->name.size, RULES_NAME_MAX);
+    ck_assert(
+        slice_has_suffix(rule->penalty_count->store_name, SLICE("0:penalty-count-31622399999ms")));
+    ck_assert(slice_has_suffix(rule->penalty_mark->store_name, SLICE("0:penalty-31622399999ms")));
+    rules_free(set);
+}
+END_TEST
+
 UNIT_MAIN("charge", a_rule_is_checked_at_its_message_and_charged_at_the_other,
           both_count_the_same_subject_by_the_same_limits,
-          the_other_message_has_to_have_the_key_and_the_cost, charges_stand_where_their_rules_do)
+          the_other_message_has_to_have_the_key_and_the_cost, charges_stand_where_their_rules_do,
+          a_penalty_is_two_limits, a_penalty_counts_apart_from_all_limits,
+          the_longest_names_of_a_penalty)

@@ -31,6 +31,11 @@
     "listen: :0\nrules:\n- { charge: " text                                                        \
     ", name: r, message: req, key: a, limits: { limit: 1, window: 1s } }\n"
 
+/* A rule whose penalty is at line 3, column 14. */
+#define PENALTY(text)                                                                              \
+    "listen: :0\nrules:\n- { penalty: " text                                                       \
+    ", name: r, key: a, limits: { limit: 1, window: 1s } }\n"
+
 static const struct wrong_file wrong_files[] = {
     {RULE("{ name: r, key: , limits: { limit: 1, window: 1s } }"),
      "3:19: key is empty, expected a list of arguments, as in [ src/64 ], or [] for one counter "
@@ -431,6 +436,32 @@ static const struct wrong_file wrong_files[] = {
      "token-bucket, which knows how long to wait\n"},
     {RULE("{ name: r, action: deny, charge: { message: res } }"),
      "3:36: charge in a rule with an action, expected only in a rule that limits\n"},
+    /* Penalties. */
+    {PENALTY("10m"),
+     "3:14: penalty is \"10m\", expected a mapping with keys from after, within, for\n"},
+    {PENALTY(""),
+     "3:14: penalty is empty, expected a mapping, as in { after: 20, within: 1m, for: 10m }\n"},
+    {PENALTY("{}"), "3:14: penalty has no key \"after\", expected a whole number, as in 20\n"
+                    "3:14: penalty has no key \"within\", expected a duration, as in 1m\n"
+                    "3:14: penalty has no key \"for\", expected a duration, as in 10m\n"},
+    {PENALTY("{ after: 0, within: 1, for: 0s }"),
+     "3:23: after is \"0\", expected a whole number from 1 to 1000000000\n"
+     "3:34: within is \"1\" without a unit, expected one behind the number: ms, s, m, h or d\n"
+     "3:42: for is \"0s\", expected a whole number and ms, s, m, h or d, from 1ms to 366d\n"},
+    {PENALTY("{ after: 1, in: 1m, for: 1m }"),
+     "3:14: penalty has no key \"within\", expected a duration, as in 1m\n"
+     "3:26: unknown key \"in\" in penalty, expected one of after, within, for\n"},
+    {RULE("{ name: nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn, key: [], limits: "
+          "unlimited, penalty: { after: 1, within: 1s, for: 1s } }"),
+     "3:101: penalty in a rule whose name has 51 bytes, expected at most 50, for its limits are "
+     "called NAME-penalty and NAME-penalty-count\n"},
+    {RULE("{ name: r, key: [], limits: { limit: 1, window: 1s }, penalty: { after: 1, within: 1s, "
+          "for: 1s } }\n"
+          "- { name: r-penalty, key: [], limits: { limit: 1, window: 1s } }"),
+     "4:39: a limit named r-penalty again, expected a name of its own (rule r on line 3 has one so "
+     "named)\n"},
+    {RULE("{ name: r, action: allow, penalty: { after: 1, within: 1s, for: 1s } }"),
+     "3:38: penalty in a rule with an action, expected only in a rule that limits\n"},
 };
 
 START_TEST(every_problem_of_wrong_limits)
