@@ -6,7 +6,6 @@
 #include "agent/clock.h"
 #include "agent/command.h"
 #include "agent/engine/engine.h"
-#include "agent/file.h"
 #include "agent/question.h"
 
 static void print_help(FILE *stream)
@@ -119,13 +118,13 @@ static void print_question(const struct rules_set *set, const struct question *q
     }
 }
 
-static bool print_rules(const struct rules_set *set, struct slice text,
+static bool print_rules(const struct rules_set *set, const struct file_texts *texts,
                         const struct question *question)
 {
     struct value *values = calloc(set->slot_count + 1, sizeof(*values));
     struct explanation e = {
         .set = set,
-        .text = text,
+        .texts = texts,
         .message = rules_message(set, question->message),
         .values = values,
         .matcher = rules_matcher_create(set),
@@ -152,13 +151,15 @@ static bool print_rules(const struct rules_set *set, struct slice text,
 
 static int explain(const char *path, const struct question *question)
 {
-    struct slice text;
-    struct rules_set *set = file_load_rules_and_text(path, &text, file_print_problem, NULL);
-    if (!set)
+    struct file_texts texts;
+    struct rules_set *set = file_load_rules_and_texts(path, &texts, file_print_problem, NULL);
+    if (!set) {
+        file_texts_free(&texts);
         return EXIT_FAILURE;
+    }
     print_question(set, question);
-    bool done = print_rules(set, text, question);
-    free((void *)text.data);
+    bool done = print_rules(set, &texts, question);
+    file_texts_free(&texts);
     if (done)
         done = print_answer(set, question);
     else

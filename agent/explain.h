@@ -3,11 +3,12 @@
 
 #include <stdio.h>
 
+#include "agent/file.h"
 #include "rules/explain.h"
 
 struct explanation {
     const struct rules_set *set;
-    struct slice text; /* of the rule file */
+    const struct file_texts *texts;
     int message;
     const struct value *values; /* by slot */
     struct rules_matcher *matcher;

@@ -7,6 +7,12 @@
 
 /* ---- the file's words ---------------------------------------------------------------------- */
 
+/* The name of the file that a rule is in; empty: the rule file itself. */
+static struct slice file_of(const struct explanation *e, const struct rules_rule *rule)
+{
+    return rule->file ? e->set->file_names[rule->file] : slice_of(NULL, 0);
+}
+
 /* Where the value that begins a line ends in it: at what closes or follows it there. */
 static size_t value_end(struct slice line)
 {
@@ -45,9 +51,11 @@ static struct slice skip_characters(struct slice text, size_t count)
 }
 
 /* The operand at a place in the file, as it stands there; of one that goes on below, the line. */
-static void print_words(const struct explanation *e, const struct rules_failure *failure)
+static void print_words(const struct explanation *e, const struct rules_rule *rule,
+                        const struct rules_failure *failure)
 {
-    struct slice line = quote_line(e->text, failure->line);
+    struct slice text = file_text_of(e->texts, file_of(e, rule));
+    struct slice line = quote_line(text, failure->line);
     line = skip_characters(line, failure->column - 1);
     line.size = value_end(line);
     while (line.size && line.data[line.size - 1] == ' ')
@@ -74,11 +82,12 @@ static void print_value(const struct explanation *e, const struct value *value)
 
 /* ---- rules that don't match ---------------------------------------------------------------- */
 
-static void print_failure(const struct explanation *e, const struct rules_failure *failure)
+static void print_failure(const struct explanation *e, const struct rules_rule *rule,
+                          const struct rules_failure *failure)
 {
     fprintf(e->out, "%s%.*s %s ", failure->unwanted ? "not " : "",
             SLICE_ARGS(e->set->slot_names[failure->slot]), failure->operator_name);
-    print_words(e, failure);
+    print_words(e, rule, failure);
     if (failure->absent) {
         fprintf(e->out, ", and it wasn't sent");
         return;
@@ -90,10 +99,10 @@ static void print_failure(const struct explanation *e, const struct rules_failur
 static void print_failures(const struct explanation *e, const struct rules_rule *rule)
 {
     struct rules_failure failures[FAILURES_SHOWN];
-    size_t count = rules_failures(e->matcher, rule, failures, FAILURES_SHOWN);
+    size_t count = rules_failures(e->matcher, rule, e->message, failures, FAILURES_SHOWN);
     for (size_t i = 0; i < count && i < FAILURES_SHOWN; i++) {
         fprintf(e->out, "%s", i ? "\n      " : "no: ");
-        print_failure(e, &failures[i]);
+        print_failure(e, rule, &failures[i]);
     }
     if (count > FAILURES_SHOWN)
         fprintf(e->out, "\n      and %zu more", count - FAILURES_SHOWN);
@@ -154,7 +163,8 @@ static void print_counted(const struct explanation *e, const struct rules_hit *h
     if (hit->kind == RULES_HIT_CHARGE)
         fprintf(e->out, "yes, it is charged here\n");
     else if (hit->rule->charged_later)
-        fprintf(e->out, "yes, it is checked here and charged at another message\n");
+        fprintf(e->out, "yes, it is checked here and charged at message %.*s\n",
+                SLICE_ARGS(rules_message_name(e->set, rules_charge_message(hit->rule))));
     else
         fprintf(e->out, "yes\n");
     fprintf(e->out, "    key    %.*s\n", SLICE_ARGS(writer_slice(&w)));
@@ -204,25 +214,46 @@ static bool ends_search(const struct rules_hit *hit)
     return hit->kind == RULES_HIT_ALLOW || hit->kind == RULES_HIT_DENY;
 }
 
+static void print_name(const struct explanation *e, const struct rules_rule *rule)
+{
+    struct slice file = file_of(e, rule);
+    if (file.size)
+        fprintf(e->out, "  %.*s (%.*s:%u): ", SLICE_ARGS(rule->name), SLICE_ARGS(file), rule->line);
+    else
+        fprintf(e->out, "  %.*s (line %u): ", SLICE_ARGS(rule->name), rule->line);
+}
+
+static void print_miss(const struct explanation *e, const struct rules_rule *rule)
+{
+    int charge = rules_charge_message(rule);
+    bool is_of =
+        rule->message < 0 || rule->message == e->message || (charge >= 0 && charge == e->message);
+    if (is_of) {
+        print_failures(e, rule);
+        return;
+    }
+    fprintf(e->out, "no: it is for message %.*s",
+            SLICE_ARGS(rules_message_name(e->set, rule->message)));
+    if (charge >= 0)
+        fprintf(e->out, ", and charged at %.*s", SLICE_ARGS(rules_message_name(e->set, charge)));
+    fprintf(e->out, "\n");
+}
+
 void explain_rules(const struct explanation *e)
 {
     size_t hit = 0;
     for (size_t i = 0; i < e->set->rule_count; i++) {
         const struct rules_rule *rule = &e->set->rules[i];
-        fprintf(e->out, "  %.*s (line %u): ", SLICE_ARGS(rule->name), rule->line);
-        if (hit < e->hit_count && e->hits[hit].rule == rule) {
-            print_hit(e, &e->hits[hit]);
-            hit++;
-            if (!ends_search(&e->hits[hit - 1]))
-                continue;
-            if (i + 1 < e->set->rule_count)
-                fprintf(e->out, "  %zu more, not considered\n", e->set->rule_count - i - 1);
-            return;
+        print_name(e, rule);
+        if (hit == e->hit_count || e->hits[hit].rule != rule) {
+            print_miss(e, rule);
+            continue;
         }
-        struct slice message = rules_message_name(e->set, rule->message);
-        if (rule->message >= 0 && rule->message != e->message)
-            fprintf(e->out, "no: it is for message %.*s\n", SLICE_ARGS(message));
-        else
-            print_failures(e, rule);
+        print_hit(e, &e->hits[hit++]);
+        if (!ends_search(&e->hits[hit - 1]))
+            continue;
+        if (i + 1 < e->set->rule_count)
+            fprintf(e->out, "  %zu more, not considered\n", e->set->rule_count - i - 1);
+        return;
     }
 }

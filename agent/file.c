@@ -3,7 +3,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/queue.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -56,8 +55,8 @@ struct check {
 };
 
 /* A file that the rule file reads. */
-struct text {
-    SLIST_ENTRY(text) link;
+struct file_text {
+    struct file_text *next;
     char *name;
     uint8_t *bytes;
     size_t size;
@@ -68,7 +67,7 @@ struct loading {
     const struct check *check;
     file_problem *problem;
     void *context;
-    SLIST_HEAD(texts, text) texts;
+    struct file_texts texts;
 };
 
 /* ---- files that a rule file names ---------------------------------------------------------- */
@@ -88,7 +87,7 @@ static FILE *open_regular(const char *path, const char **failure)
     return stream;
 }
 
-static void free_text(struct text *text)
+static void free_text(struct file_text *text)
 {
     free(text->name);
     free(text->bytes);
@@ -105,7 +104,7 @@ static const char *read_named(void *context, const char *name, struct slice *out
     FILE *stream = open_regular(path, &failure);
     if (!stream)
         return failure;
-    struct text *text = calloc(1, sizeof(*text));
+    struct file_text *text = calloc(1, sizeof(*text));
     if (text) {
         text->name = strdup(name);
         text->bytes = text->name ? read_all(stream, &text->size) : NULL;
@@ -113,7 +112,8 @@ static const char *read_named(void *context, const char *name, struct slice *out
     failure = text && text->bytes ? NULL : strerror(errno);
     fclose(stream);
     if (text && text->bytes) {
-        SLIST_INSERT_HEAD(&loading->texts, text, link);
+        text->next = loading->texts.named;
+        loading->texts.named = text;
         *out = slice_of(text->bytes, text->size);
     } else if (text) {
         free_text(text);
@@ -121,34 +121,35 @@ static const char *read_named(void *context, const char *name, struct slice *out
     return failure;
 }
 
-/* The text of a file that was read. */
-static struct slice text_of(const struct loading *loading, struct slice name)
+struct slice file_text_of(const struct file_texts *texts, struct slice name)
 {
-    struct text *text;
-    SLIST_FOREACH(text, &loading->texts, link)
-    if (slice_equal(slice_of_string(text->name), name))
-        return slice_of(text->bytes, text->size);
+    if (name.size == 0)
+        return texts->rule_file;
+    for (const struct file_text *text = texts->named; text; text = text->next)
+        if (slice_equal(slice_of_string(text->name), name))
+            return slice_of(text->bytes, text->size);
     return slice_of(NULL, 0);
 }
 
-static void free_texts(struct loading *loading)
+void file_texts_free(struct file_texts *texts)
 {
-    while (!SLIST_EMPTY(&loading->texts)) {
-        struct text *text = SLIST_FIRST(&loading->texts);
-        SLIST_REMOVE_HEAD(&loading->texts, link);
+    free((void *)texts->rule_file.data);
+    while (texts->named) {
+        struct file_text *text = texts->named;
+        texts->named = text->next;
         free_text(text);
     }
+    *texts = (struct file_texts){{NULL, 0}, NULL};
 }
 
 /* ---- a rule file --------------------------------------------------------------------------- */
 
-static void tell(const struct loading *loading, struct slice rule_text,
-                 const struct rules_report *report, bool warning)
+static void tell(const struct loading *loading, const struct rules_report *report, bool warning)
 {
     char line[LINE_MAX_BYTES];
     for (size_t i = 0; i < report->count; i++) {
         const struct rules_problem *found = &report->problems[i];
-        struct slice text = found->file.size ? text_of(loading, found->file) : rule_text;
+        struct slice text = file_text_of(&loading->texts, found->file);
         rules_problem_print(found, loading->name, line, sizeof(line));
         loading->problem(loading->context,
                          &(struct file_finding){line, quote_line(text, found->line), found->line,
@@ -160,7 +161,7 @@ static void tell(const struct loading *loading, struct slice rule_text,
     }
 }
 
-static struct rules_set *compile(struct loading *loading, struct slice text, uint64_t seed)
+static struct rules_set *compile(struct loading *loading, uint64_t seed)
 {
     struct rules_report *report = calloc(1, sizeof(*report));
     if (!report) {
@@ -177,12 +178,12 @@ static struct rules_set *compile(struct loading *loading, struct slice text, uin
         .context = loading,
         .read_file = read_named,
     };
-    struct rules_set *set = rules_load_with(text, seed, &environment, report);
-    tell(loading, text, report, false);
+    struct rules_set *set = rules_load_with(loading->texts.rule_file, seed, &environment, report);
+    tell(loading, report, false);
     rules_report_free(report);
     if (set && loading->check) {
         rules_warn(set, loading->check->sent, report);
-        tell(loading, text, report, true);
+        tell(loading, report, true);
         rules_report_free(report);
     }
     free(report);
@@ -202,26 +203,26 @@ uint8_t *file_read(const char *path, size_t *size)
     return bytes;
 }
 
-/* kept: where the text goes; NULL: it isn't needed behind. */
+/* kept: where what was read goes; NULL: it isn't needed behind. */
 static struct rules_set *load(const char *path, uint64_t seed, struct loading loading,
-                              struct slice *kept)
+                              struct file_texts *kept)
 {
     loading.name = strcmp(path, "-") == 0 ? "<stdin>" : path;
     struct rules_set *set = NULL;
     size_t size;
     uint8_t *bytes = file_read(path, &size);
     if (bytes) {
-        set = compile(&loading, slice_of(bytes, size), seed);
+        loading.texts.rule_file = slice_of(bytes, size);
+        set = compile(&loading, seed);
     } else {
         char line[LINE_MAX_BYTES];
         snprintf(line, sizeof(line), "%s: %s", loading.name, strerror(errno));
         say(loading.problem, loading.context, line);
     }
-    if (set && kept)
-        *kept = slice_of(bytes, size);
+    if (kept)
+        *kept = loading.texts;
     else
-        free(bytes);
-    free_texts(&loading);
+        file_texts_free(&loading.texts);
     return set;
 }
 
@@ -239,10 +240,10 @@ struct rules_set *file_check_rules(const char *path, const struct rules_sent_lis
                 NULL);
 }
 
-struct rules_set *file_load_rules_and_text(const char *path, struct slice *text,
-                                           file_problem *problem, void *context)
+struct rules_set *file_load_rules_and_texts(const char *path, struct file_texts *texts,
+                                            file_problem *problem, void *context)
 {
-    return load(path, 0, (struct loading){.problem = problem, .context = context}, text);
+    return load(path, 0, (struct loading){.problem = problem, .context = context}, texts);
 }
 
 void file_print_problem(void *context, const struct file_finding *finding)

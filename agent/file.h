@@ -26,10 +26,21 @@ struct rules_set *file_load_rules(const char *path, uint64_t seed, file_problem 
 struct rules_set *file_check_rules(const char *path, const struct rules_sent_list *sent,
                                    file_problem *problem, void *context);
 
-/* The same with seed 0, and the file's text, to be freed with free; only where the result isn't
- * NULL. */
-struct rules_set *file_load_rules_and_text(const char *path, struct slice *text,
-                                           file_problem *problem, void *context);
+/* What was read: a rule file, and the files that it names. Zero-initialised: nothing. */
+struct file_text;
+struct file_texts {
+    struct slice rule_file;
+    struct file_text *named;
+};
+
+/* By a name of rules_set.file_names, of which the rule file's is empty; data NULL: there is none.
+ */
+struct slice file_text_of(const struct file_texts *texts, struct slice name);
+void file_texts_free(struct file_texts *texts);
+
+/* The same with seed 0, and what was read, to be freed whatever the result. */
+struct rules_set *file_load_rules_and_texts(const char *path, struct file_texts *texts,
+                                            file_problem *problem, void *context);
 
 /* The whole of a file ("-" is standard input) in memory of its own; of one that has more than
  * RULES_FILE_MAX bytes, so much that this shows. NULL with errno. */

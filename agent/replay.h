@@ -139,6 +139,7 @@ struct replay_rule {
     uint64_t refused; /* for which it is the rule that is reported */
     uint64_t shadow;  /* that it, in shadow mode, would have refused */
     uint64_t delayed;
+    uint64_t charged; /* where it is charged later than it is checked */
 };
 
 struct replay_key {

@@ -86,6 +86,8 @@ static void print_rule(struct slice name, const struct replay_rule *now,
         fprintf(out, "  would refuse %" PRIu64 " (shadow)", shown->shadow);
     if (shown->delayed)
         fprintf(out, "  delays %" PRIu64, shown->delayed);
+    if (shown->charged)
+        fprintf(out, "  charged %" PRIu64, shown->charged);
     fprintf(out, "%s\n", note);
 }
 

@@ -213,7 +213,8 @@ static const struct rules_hit *count_rules(struct replay_run *run, int message,
     for (size_t i = 0; i < count; i++) {
         const struct rules_hit *hit = &run->hits[i];
         struct replay_rule *rule = &run->rules[hit->rule->index];
-        rule->applied += hit->kind != RULES_HIT_NO_KEY;
+        rule->applied += hit->kind != RULES_HIT_NO_KEY && hit->kind != RULES_HIT_CHARGE;
+        rule->charged += hit->kind == RULES_HIT_CHARGE;
         rule->shadow += slice_equal(answer->shadow, hit->rule->name);
         if (!slice_equal(answer->rule, hit->rule->name))
             continue;

@@ -20,13 +20,21 @@ bool spoe_model_reads(const struct spoe_model *model, const struct rules_use *us
            (use->message < 0 || use->message == model->numbers[message]);
 }
 
-/* A message of rules that ask for what only a response has is sent with the response. */
+/* A message of rules that ask for what only a response has is sent with the response; so is one at
+ * which rules are charged that were checked at another. */
+static bool is_of_response(const struct spoe_model *model, const struct rules_use *use, int message)
+{
+    if (use->kind == RULES_USE_ARGUMENT)
+        return use->message == message && spoe_is_of_response(model->set->slot_names[use->number]);
+    const struct rules_rule *rule = &model->set->rules[use->rule];
+    return (int)use->number == message && rules_charge_message(rule) == message;
+}
+
 static enum spoe_phase phase_of(const struct spoe_model *model, size_t message)
 {
-    for (const struct rules_use *use = rules_uses(model->set); use; use = use->next)
-        if (use->kind == RULES_USE_ARGUMENT && model->numbers[message] >= 0 &&
-            use->message == model->numbers[message] &&
-            spoe_is_of_response(model->set->slot_names[use->number]))
+    int number = model->numbers[message];
+    for (const struct rules_use *use = rules_uses(model->set); use && number >= 0; use = use->next)
+        if (is_of_response(model, use, number))
             return SPOE_RESPONSE;
     return names_connection(model->messages[message].name) ? SPOE_CONNECTION : SPOE_REQUEST;
 }

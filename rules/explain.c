@@ -59,12 +59,23 @@ static void blame_condition(struct blame *blame, const struct rules__condition *
         blame_condition(blame, &condition->children[i], wanted != condition->negated);
 }
 
-size_t rules_failures(struct rules_matcher *matcher, const struct rules_rule *rule,
+int rules_charge_message(const struct rules_rule *rule)
+{
+    return rule->charge ? rule->charge->message : -1;
+}
+
+size_t rules_failures(struct rules_matcher *matcher, const struct rules_rule *rule, int message,
                       struct rules_failure *failures, size_t room)
 {
     struct blame blame = {matcher, failures, room, 0};
-    for (size_t i = 0; i < rule->condition_count; i++)
-        blame_condition(&blame, &rule->conditions[i], true);
+    const struct rules__condition *conditions = rule->conditions;
+    size_t count = rule->condition_count;
+    if (rule->charge && rule->charge->message == message) {
+        conditions = rule->charge->conditions;
+        count = rule->charge->condition_count;
+    }
+    for (size_t i = 0; i < count; i++)
+        blame_condition(&blame, &conditions[i], true);
     return blame.count;
 }
 

@@ -45,10 +45,14 @@ struct rules_failure {
     uint32_t column;
 };
 
-/* Which conditions keep a rule from matching what the matcher has been given last (rules_match):
- * each that, had it alone turned out otherwise, could have helped. Returns how many there are, of
- * which the first `room` are written; 0: the rule matches. */
-size_t rules_failures(struct rules_matcher *matcher, const struct rules_rule *rule,
+/* The message at which a rule is charged; -1: that at which it is checked. */
+int rules_charge_message(const struct rules_rule *rule);
+
+/* Which conditions keep a rule from matching what the matcher has been given last (rules_match), as
+ * this message, which is the rule's or the one at which it is charged: each that, had it alone
+ * turned out otherwise, could have helped. Returns how many there are, of which the first `room`
+ * are written; 0: the rule matches. */
+size_t rules_failures(struct rules_matcher *matcher, const struct rules_rule *rule, int message,
                       struct rules_failure *failures, size_t room);
 
 /* The slot of the first argument of a rule's key that keeps the rule from applying to what the

@@ -144,6 +144,34 @@ rules:
     assert "    key    =a\n    limit  none for this key\n" in done.stdout
 
 
+def test_rules_that_are_charged_at_another_message(bench):
+    path = bench.directory + "/charge.yml"
+    with open(path, "w") as file:
+        file.write("""listen: tcp://127.0.0.1:0
+rules:
+  - name: login
+    message: sluice-request
+    match: { path: /login }
+    key: src
+    limits: { limit: 2, window: 1h }
+    charge: { message: told, match: { status: { in: [ 401, 403 ] } } }
+""")
+
+    def said(*arguments):
+        done = bench.run("explain", path, "src=192.0.2.1", *arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout.partition("\nrules:\n")[2].splitlines()[0]
+
+    assert said("path=/login") == \
+        "  login (line 3): yes, it is checked here and charged at message told"
+    assert said("path=/") == '  login (line 3): no: path is /login, and it is "/"'
+    assert said("-m", "told", "status=401") == "  login (line 3): yes, it is charged here"
+    assert said("-m", "told", "status=200") == \
+        "  login (line 3): no: status in [ 401, 403 ], and it is 200"
+    assert said("-m", "other") == \
+        "  login (line 3): no: it is for message sluice-request, and charged at told"
+
+
 def test_where_the_search_ends(explain):
     said, answer = explain("path=/health")
     assert said["probes"] == "yes: it is allowed, and no rule behind it is considered"

@@ -35,8 +35,8 @@ def replay(bench, rules, *arguments, log=None, name="replayed"):
     table = re.search(r"^  rule .*\n((?:  .*\n)*)", done.stdout, re.M)[1]
     rows = {}
     for row in table.splitlines():
-        name, *cells = re.split(r"  [(wd]", row)[0].split()
-        rows[name] = tuple(int(cell) if cell.isdigit() else None for cell in cells)
+        name, cells = re.match(r"  (\S+)((?: +(?:\d+|-)(?!\S))+)", row).groups()
+        rows[name] = tuple(int(cell) if cell.isdigit() else None for cell in cells.split())
     return rows, done.stdout
 
 
@@ -142,6 +142,23 @@ def test_responses_are_told_after_their_requests(bench):
     # The requests themselves are refused by nothing.
     assert rows == {"served": (5, 3)}
     assert "refused: 0 requests" in said
+
+
+def test_rules_that_are_charged_at_the_response(bench):
+    rules = """rules:
+  - name: failed
+    message: sluice-request
+    match: { path: /login }
+    key: src
+    limits: { limit: 2, window: 1h, algorithm: sliding-log }
+    charge: { message: sluice-response, match: { status: 401 } }
+"""
+    statuses = [401, 200, 200, 401, 401, 200]
+    log = "".join(line(at, path="/login", status=status) for at, status in enumerate(statuses))
+    rows, said = replay(bench, rules, log=log)
+    # What is refused isn't asked of a server, and so charges nothing.
+    assert rows == {"failed": (6, 2)}
+    assert re.search(r"^  failed .* charged 2$", said, re.M)
 
 
 def test_captured_headers(bench):

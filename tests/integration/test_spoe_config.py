@@ -230,6 +230,24 @@ def test_a_response_is_told_with_what_its_request_was(bench, haproxy_binary):
     assert [text and re.match(r'"served";r=(\d)', text)[1] for text in seen] == ["4", "3", "4", None]
 
 
+def test_what_is_charged_at_the_response_is_refused_at_the_request(bench, haproxy_binary):
+    rules = """rules:
+  - name: login
+    message: sluice-request
+    match: { path: { prefix: /login } }
+    key: [ src, header_x_user ]
+    limits: { limit: 2, window: 1h }
+    charge: { message: told, match: { header_x_user: { exists: true } } }
+"""
+    port = start(bench, haproxy_binary, rules)
+
+    def ask(user):
+        return stack.request(port, "/login", headers={"X-User": user}).status
+
+    assert [ask("anna") for _ in range(3)] == [200, 200, 429]
+    assert ask("bert") == 200
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     """A file with a key and a certificate that it signs itself."""
