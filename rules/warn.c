@@ -41,6 +41,20 @@ static bool is_sent(const struct rules_sent *sent, struct slice argument)
     return false;
 }
 
+/* Arguments of all messages, each once. */
+static size_t all_arguments(const struct rules_sent_list *sent, const char **words, size_t room)
+{
+    size_t count = 0;
+    for (size_t m = 0; m < sent->count; m++) {
+        for (size_t a = 0; a < sent->messages[m].count && count < room; a++) {
+            const struct rules_sent known = {NULL, words, count};
+            if (!is_sent(&known, slice_of_string(sent->messages[m].arguments[a])))
+                words[count++] = sent->messages[m].arguments[a];
+        }
+    }
+    return count;
+}
+
 static void warn_message(const struct rules_set *set, const struct rules_sent_list *sent,
                          const struct rules_use *use, struct slice name,
                          struct rules_report *report)
@@ -71,6 +85,7 @@ static void warn_argument(const struct rules_set *set, const struct rules_sent_l
             return;
         one = &sent->messages[i];
     }
+    const char *all[RULES_MAX_SLOTS];
     struct words expected;
     if (one && message.size)
         rules__report_at(report, &place,
@@ -78,10 +93,11 @@ static void warn_argument(const struct rules_set *set, const struct rules_sent_l
                          SLICE_ARGS(argument), one->message, sent->file,
                          words_text(argument, one->arguments, one->count, &expected));
     else if (one)
-        rules__report_at(report, &place,
-                         "warning: argument %.*s is not sent with any message of %s, expected one "
-                         "that is",
-                         SLICE_ARGS(argument), sent->file);
+        rules__report_at(
+            report, &place,
+            "warning: argument %.*s is not sent with any message of %s, expected %s",
+            SLICE_ARGS(argument), sent->file,
+            words_text(argument, all, all_arguments(sent, all, RULES_MAX_SLOTS), &expected));
 }
 
 static void warn_sent(const struct rules_set *set, const struct rules_sent_list *sent,

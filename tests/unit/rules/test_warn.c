@@ -66,7 +66,7 @@ START_TEST(an_argument_that_its_message_lacks_is_told)
         "f:8:17: warning: argument tenant is not sent with message request of spoe.conf, expected "
         "one of src, method, path\n"
         "f:10:25: warning: argument tenant is not sent with any message of spoe.conf, expected one "
-        "that is\n");
+        "of src, method, path, dst_port\n");
 }
 END_TEST
 
