@@ -247,28 +247,21 @@ void rules__hit(const struct rules_set *set, const struct rules_rule *rule,
 
 /* ---- match.c ------------------------------------------------------------------------------- */
 
-/* Indexes of rules, ascending: file order. */
-struct rules__rule_list {
-    uint32_t *indexes;
-    size_t count;
-};
+struct rules__table;
 
 struct rules__index {
     struct rules__names slots;
     struct rules__names messages;
     struct rules__regex_list regexes;
-    struct rules__rule_list any; /* rules that name no message */
-    struct rules__rule_list of_message[RULES_MAX_MESSAGES];
+    struct rules__table *table; /* rules/index.h */
     /* For explain.h: each mention of a name, in the order of reading. */
     const struct rules_use *uses;
     struct rules_use *last_use;
 };
 
-/* Fills the lists from set->rules. False when out of memory. */
-bool rules__index_build(struct rules_set *set);
-
 struct rules_matcher {
     const struct rules_set *set;
     struct value *values; /* [slot_count]: the message's, canonical */
     struct rules__regex_room regex;
+    struct rules__marks *marks; /* all clear between messages */
 };

@@ -1,6 +1,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "rules/index.h"
 #include "rules/loader.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -285,6 +286,7 @@ struct rules_set *rules__load_within(struct slice text, uint64_t seed,
     set->settings.store = rules__default_store;
     set->seed = seed;
     set->arena.maximum = memory_max;
+    set->conditions.maximum = memory_max;
     loader.rule_names.seed = seed;
     loader.limit_names.seed = seed;
     loader.regex_names.seed = seed;
@@ -297,7 +299,7 @@ struct rules_set *rules__load_within(struct slice text, uint64_t seed,
         rules__read_overrides(&loader, &environment->overrides);
         load_text(&loader, text);
     }
-    if (report->count == 0 && !rules__index_build(set))
+    if (report->count == 0 && !rules__index_build(set, &loader.scratch))
         rules__no_memory(&loader);
     arena_free(&loader.scratch);
     if (report->count == 0)
@@ -325,6 +327,7 @@ void rules_free(struct rules_set *set)
         return;
     if (set->index)
         rules__regexes_free(&set->index->regexes);
+    arena_free(&set->conditions);
     arena_free(&set->arena);
     free(set);
 }

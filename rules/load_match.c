@@ -24,9 +24,27 @@ struct argument {
     bool has_texts; /* an operator for which ignore_case has a meaning */
 };
 
+void *rules__match_allocate(struct rules__loader *loader, size_t count, size_t size)
+{
+    void *memory = arena_array(&loader->set->conditions, count, size);
+    if (!memory)
+        rules__no_memory(loader);
+    return memory;
+}
+
+struct slice rules__match_keep(struct rules__loader *loader, struct slice text)
+{
+    struct slice copy = arena_copy(&loader->set->conditions, text);
+    if (!copy.data) {
+        rules__no_memory(loader);
+        copy.size = 0;
+    }
+    return copy;
+}
+
 static bool open_group(struct rules__loader *loader, struct group *group, size_t room)
 {
-    *group = (struct group){rules__allocate(loader, room, sizeof(*group->conditions)), 0};
+    *group = (struct group){rules__match_allocate(loader, room, sizeof(*group->conditions)), 0};
     return group->conditions != NULL;
 }
 
@@ -165,14 +183,21 @@ static void load_operators(struct rules__loader *loader, struct argument *argume
 static void load_conditions(struct rules__loader *loader, struct group *group,
                             const struct rules__node *mapping);
 
+static bool is_word(struct slice name)
+{
+    return slice_equal(name, SLICE("any")) || slice_equal(name, SLICE("all")) ||
+           slice_equal(name, SLICE("not"));
+}
+
 /* As many conditions as a mapping can become. */
 static size_t count_conditions(const struct rules__node *mapping)
 {
     size_t count = 0;
     const struct rules__node *key = mapping->children.first;
     for (size_t left = mapping->children.count; left >= 2; left -= 2, key = key->next->next) {
-        const struct rules__node *value = key->next;
-        count += value->kind == RULES__MAPPING ? value->children.count / 2 + 1 : 1;
+        bool has_operators = key->next->kind == RULES__MAPPING &&
+                             !(key->kind == RULES__SCALAR && is_word(key->text));
+        count += has_operators ? key->next->children.count / 2 : 1;
     }
     return count;
 }
@@ -216,12 +241,6 @@ static struct rules__condition *load_list(struct rules__loader *loader, struct g
             add_group(&items, &inner);
     }
     return add_group(group, &items);
-}
-
-static bool is_word(struct slice name)
-{
-    return slice_equal(name, SLICE("any")) || slice_equal(name, SLICE("all")) ||
-           slice_equal(name, SLICE("not"));
 }
 
 /* What stands behind one of the words that are no arguments. */

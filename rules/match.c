@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "rules/compiled.h"
+#include "rules/index.h"
 
 int rules_slot(const struct rules_set *set, struct slice argument)
 {
@@ -13,54 +13,6 @@ int rules_message(const struct rules_set *set, struct slice name)
     return name.size > RULES_NAME_MAX ? -1 : (int)rules__names_find(&set->index->messages, name);
 }
 
-bool rules__index_build(struct rules_set *set)
-{
-    struct rules__index *index = set->index;
-    for (size_t i = 0; i < set->rule_count; i++) {
-        int32_t message = set->rules[i].message;
-        (message < 0 ? &index->any : &index->of_message[message])->count++;
-        if (set->rules[i].charge)
-            index->of_message[set->rules[i].charge->message].count++;
-    }
-    for (size_t m = 0; m <= RULES_MAX_MESSAGES; m++) {
-        struct rules__rule_list *list = m ? &index->of_message[m - 1] : &index->any;
-        if (list->count)
-            list->indexes = arena_array(&set->arena, list->count, sizeof(*list->indexes));
-        if (list->count && !list->indexes)
-            return false;
-        list->count = 0;
-    }
-    for (size_t i = 0; i < set->rule_count; i++) {
-        int32_t message = set->rules[i].message;
-        struct rules__rule_list *list = message < 0 ? &index->any : &index->of_message[message];
-        list->indexes[list->count++] = (uint32_t)i;
-        if (set->rules[i].charge) {
-            list = &index->of_message[set->rules[i].charge->message];
-            list->indexes[list->count++] = (uint32_t)i;
-        }
-    }
-    return true;
-}
-
-/* What rules_match does with a rule that may apply. True when the search ends with it. */
-static bool consider(struct rules_matcher *matcher, int message, uint32_t index,
-                     struct rules_hit *hits, size_t *count)
-{
-    const struct rules_set *set = matcher->set;
-    const struct rules_rule *rule = &set->rules[index];
-    const struct rules__charge *charge = rule->charge;
-    if (charge && charge->message != message)
-        charge = NULL;
-    if (charge ? !rules__hold(charge->conditions, charge->condition_count, matcher)
-               : !rules__hold(rule->conditions, rule->condition_count, matcher))
-        return false;
-    rules__hit(set, rule, matcher->values, &hits[*count]);
-    if (charge && hits[*count].kind == RULES_HIT_LIMIT)
-        hits[*count].kind = RULES_HIT_CHARGE;
-    (*count)++;
-    return rule->action != RULES_ACTION_LIMIT;
-}
-
 struct rules_matcher *rules_matcher_create(const struct rules_set *set)
 {
     struct rules_matcher *matcher = calloc(1, sizeof(*matcher));
@@ -68,7 +20,10 @@ struct rules_matcher *rules_matcher_create(const struct rules_set *set)
         return NULL;
     matcher->set = set;
     matcher->values = calloc(set->slot_count + 1, sizeof(*matcher->values));
-    if (!matcher->values || !rules__regex_room_open(&matcher->regex, &set->index->regexes)) {
+    matcher->marks = calloc(1, sizeof(*matcher->marks));
+    if (!matcher->values || !matcher->marks ||
+        !rules__marks_open(matcher->marks, set->index->table->trigger_count) ||
+        !rules__regex_room_open(&matcher->regex, &set->index->regexes)) {
         rules_matcher_free(matcher);
         return NULL;
     }
@@ -80,6 +35,9 @@ void rules_matcher_free(struct rules_matcher *matcher)
     if (!matcher)
         return;
     rules__regex_room_free(&matcher->regex);
+    if (matcher->marks)
+        rules__marks_free(matcher->marks);
+    free(matcher->marks);
     free(matcher->values);
     free(matcher);
 }
@@ -89,26 +47,80 @@ uint64_t rules_regex_overruns(const struct rules_matcher *matcher)
     return matcher->regex.overruns;
 }
 
+/* Triggers that may apply to a message, in file order: those that were found, and those that are
+ * always tried, of the message and of every message. */
+struct candidates {
+    struct rules__marks *marks;
+    const struct rules__class *classes[2];
+    size_t always[2]; /* the next of each class */
+    uint32_t found;   /* the next that was found; UINT32_MAX: none */
+};
+
+static void next_found(struct candidates *c)
+{
+    if (!rules__marks_next(c->marks, &c->found))
+        c->found = UINT32_MAX;
+}
+
+/* False when there is none left. */
+static bool next(struct candidates *c, uint32_t *trigger)
+{
+    size_t of = 2;
+    *trigger = c->found;
+    for (size_t i = 0; i < 2; i++) {
+        if (c->always[i] < c->classes[i]->always_count &&
+            c->classes[i]->always[c->always[i]] < *trigger) {
+            *trigger = c->classes[i]->always[c->always[i]];
+            of = i;
+        }
+    }
+    if (of < 2)
+        c->always[of]++;
+    else if (c->found != UINT32_MAX)
+        next_found(c);
+    else
+        return false;
+    return true;
+}
+
+static void find(struct candidates *c, const struct rules_matcher *matcher, int message)
+{
+    static const struct rules__class none = {.always = NULL};
+    const struct rules__table *table = matcher->set->index->table;
+    bool is_named = message >= 0 && message < RULES_MAX_MESSAGES;
+    *c = (struct candidates){
+        .marks = matcher->marks,
+        .classes = {&table->any, is_named ? &table->of_message[message] : &none},
+    };
+    for (size_t i = 0; i < 2; i++)
+        rules__marks_add(matcher->marks, table, c->classes[i], matcher->values);
+    next_found(c);
+}
+
 size_t rules_match(struct rules_matcher *matcher, int message, const struct value *values,
                    struct rules_hit *hits)
 {
-    static const struct rules__rule_list none = {NULL, 0};
     const struct rules_set *set = matcher->set;
-    const struct rules__rule_list *any = &set->index->any;
-    const struct rules__rule_list *named =
-        message >= 0 && message < RULES_MAX_MESSAGES ? &set->index->of_message[message] : &none;
+    struct candidates candidates;
     size_t count = 0;
-    size_t a = 0;
-    size_t n = 0;
+    uint32_t number;
     matcher->regex.overruns_of_message = 0;
     for (size_t i = 0; i < set->slot_count; i++)
         matcher->values[i] = rules__canonical(&values[i]);
-    while (a < any->count || n < named->count) {
-        bool take_any =
-            n == named->count || (a < any->count && any->indexes[a] < named->indexes[n]);
-        uint32_t index = take_any ? any->indexes[a++] : named->indexes[n++];
-        if (consider(matcher, message, index, hits, &count))
+    find(&candidates, matcher, message);
+    while (next(&candidates, &number)) {
+        const struct rules__trigger *trigger = &set->index->table->triggers[number];
+        const struct rules_rule *rule = &set->rules[trigger->rule];
+        __builtin_prefetch(trigger->key);
+        if (!rules__hold(trigger->conditions, trigger->condition_count, matcher))
+            continue;
+        struct rules_hit *hit = &hits[count++];
+        rules__hit(set, rule, matcher->values, hit);
+        if (trigger->charges && hit->kind == RULES_HIT_LIMIT)
+            hit->kind = RULES_HIT_CHARGE;
+        if (rule->action != RULES_ACTION_LIMIT)
             break;
     }
+    rules__marks_clear(matcher->marks);
     return count;
 }

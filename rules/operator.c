@@ -2,7 +2,7 @@
 
 /* ---- cidr ---------------------------------------------------------------------------------- */
 
-static bool holds_cidr(const struct rules__condition *condition, const struct value *value,
+bool rules__holds_cidr(const struct rules__condition *condition, const struct value *value,
                        struct rules_matcher *matcher)
 {
     struct rules__address address;
@@ -18,7 +18,7 @@ static void compile_cidr(const struct rules__operand *operand, struct rules__con
     size_t count;
     size_t kept = 0;
     const struct rules__node *item = rules__items(operand->node, &count);
-    struct rules__range *ranges = rules__allocate(loader, count, sizeof(*ranges));
+    struct rules__range *ranges = rules__match_allocate(loader, count, sizeof(*ranges));
     if (count == 0)
         rules__problem(loader, operand->node, "%s is an empty list, expected at least one network",
                        operand->label);
@@ -69,7 +69,7 @@ const struct rules__operator rules__operators[RULES__OPERATORS] = {
     {"gt", rules__compile_number, rules__holds_gt, false},
     {"ge", rules__compile_number, rules__holds_ge, false},
     {"between", rules__compile_between, rules__holds_between, false},
-    {"cidr", compile_cidr, holds_cidr, false},
-    {"cidr_file", rules__compile_cidr_file, holds_cidr, false},
+    {"cidr", compile_cidr, rules__holds_cidr, false},
+    {"cidr_file", rules__compile_cidr_file, rules__holds_cidr, false},
     {"exists", compile_exists, holds_exists, false},
 };

@@ -4,6 +4,11 @@
 
 #include "rules/loader.h"
 
+/* rules__allocate and rules__keep, for what conditions are made of: of one rule it is together, and
+ * nothing else between. */
+void *rules__match_allocate(struct rules__loader *loader, size_t count, size_t size);
+struct slice rules__match_keep(struct rules__loader *loader, struct slice text);
+
 /* What stands behind an operator in the file. */
 struct rules__operand {
     struct rules__loader *loader;
@@ -26,6 +31,10 @@ struct rules__operator {
 
 #define RULES__OPERATORS 15
 extern const struct rules__operator rules__operators[RULES__OPERATORS];
+
+/* ---- operator.c ---------------------------------------------------------------------------- */
+
+rules__holds_function rules__holds_cidr;
 
 /* ---- operator_text.c ----------------------------------------------------------------------- */
 

@@ -91,7 +91,7 @@ static bool read_number(const struct rules__operand *operand, const struct rules
 
 void rules__compile_number(const struct rules__operand *operand, struct rules__condition *condition)
 {
-    struct value *value = rules__allocate(operand->loader, 1, sizeof(*value));
+    struct value *value = rules__match_allocate(operand->loader, 1, sizeof(*value));
     if (value && read_number(operand, operand->node, value)) {
         condition->values = value;
         condition->count = 1;
@@ -102,7 +102,7 @@ void rules__compile_between(const struct rules__operand *operand,
                             struct rules__condition *condition)
 {
     const struct rules__node *node = operand->node;
-    struct value *values = rules__allocate(operand->loader, 2, sizeof(*values));
+    struct value *values = rules__match_allocate(operand->loader, 2, sizeof(*values));
     if (!values)
         return;
     if (node->kind != RULES__LIST || node->children.count != 2) {

@@ -246,7 +246,7 @@ void rules__compile_regex(const struct rules__operand *operand, struct rules__co
 {
     size_t count;
     const struct rules__node *item = rules__items(operand->node, &count);
-    struct rules__regex *regexes = rules__allocate(operand->loader, count, sizeof(*regexes));
+    struct rules__regex *regexes = rules__match_allocate(operand->loader, count, sizeof(*regexes));
     if (count == 0)
         rules__problem(operand->loader, operand->node,
                        "%s is an empty list, expected at least one regular expression",

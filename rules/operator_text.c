@@ -68,7 +68,7 @@ static bool typed_form(struct slice text, struct value *value)
 /* A copy that lives as long as the set, in lower case where that is asked for. */
 static struct slice keep(const struct rules__operand *operand, struct slice text)
 {
-    struct slice copy = rules__keep(operand->loader, text);
+    struct slice copy = rules__match_keep(operand->loader, text);
     uint8_t *bytes = (uint8_t *)copy.data;
     for (size_t i = 0; i < copy.size; i++)
         bytes[i] = read_byte(bytes[i], operand->ignores_case);
@@ -107,7 +107,7 @@ static void compile_literals(const struct rules__operand *operand,
 {
     size_t count;
     const struct rules__node *item = rules__items(operand->node, &count);
-    struct value *values = rules__allocate(operand->loader, count, 2 * sizeof(*values));
+    struct value *values = rules__match_allocate(operand->loader, count, 2 * sizeof(*values));
     if (!values)
         return;
     for (size_t i = 0; i < count; i++, item = item->next)
@@ -224,7 +224,7 @@ static struct slice *read_texts(const struct rules__operand *operand, size_t *ke
     struct rules__loader *loader = operand->loader;
     size_t count;
     const struct rules__node *item = rules__items(operand->node, &count);
-    struct slice *texts = rules__allocate(loader, count, sizeof(*texts));
+    struct slice *texts = rules__match_allocate(loader, count, sizeof(*texts));
     *kept = 0;
     if (count == 0)
         rules__problem(loader, operand->node, "%s is an empty list, expected at least one text",
@@ -301,7 +301,7 @@ bool rules__holds_contains(const struct rules__condition *condition, const struc
 
 static const uint32_t *find_borders(const struct rules__operand *operand, struct slice text)
 {
-    uint32_t *borders = rules__allocate(operand->loader, text.size, sizeof(*borders));
+    uint32_t *borders = rules__match_allocate(operand->loader, text.size, sizeof(*borders));
     uint32_t border = 0;
     for (size_t i = 1; borders && i < text.size; i++) {
         while (border && text.data[i] != text.data[border])
@@ -319,7 +319,7 @@ void rules__compile_contains(const struct rules__operand *operand,
     size_t count;
     const struct slice *texts = read_texts(operand, &count);
     struct rules__needle *needles =
-        texts ? rules__allocate(operand->loader, count, sizeof(*needles)) : NULL;
+        texts ? rules__match_allocate(operand->loader, count, sizeof(*needles)) : NULL;
     if (!needles)
         return;
     for (size_t i = 0; i < count; i++) {

@@ -267,6 +267,7 @@ struct rules_set {
     /* For rules/ only. */
     struct rules__index *index;
     struct arena arena;
+    struct arena conditions; /* of rules: apart, so that what is read together is together */
     uint64_t seed;
 };
 

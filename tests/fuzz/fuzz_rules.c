@@ -3,7 +3,7 @@
  * must say why, inside the file and in line order. */
 #include <stdlib.h>
 
-#include "rules/rules.h"
+#include "rules/index.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -104,6 +104,25 @@ static void check_hits(const struct rules_set *set, const struct value *values,
     }
 }
 
+/* The index finds what a look at each rule finds. */
+static void check_index(struct rules_matcher *matcher, int message, const struct rules_hit *hits,
+                        size_t count)
+{
+    const struct rules_set *set = matcher->set;
+    const struct rules__table *table = set->index->table;
+    size_t found = 0;
+    for (size_t i = 0; i < table->trigger_count; i++) {
+        const struct rules__trigger *trigger = &table->triggers[i];
+        if ((trigger->message >= 0 && trigger->message != message) ||
+            !rules__hold(trigger->conditions, trigger->condition_count, matcher))
+            continue;
+        require(found < count && hits[found++].rule->index == trigger->rule);
+        if (set->rules[trigger->rule].action != RULES_ACTION_LIMIT)
+            break;
+    }
+    require(found == count);
+}
+
 static void match(const struct rules_set *set, struct slice text)
 {
     struct value values[RULES_MAX_SLOTS];
@@ -113,8 +132,12 @@ static void match(const struct rules_set *set, struct slice text)
     for (unsigned round = 0; round < 12; round++) {
         for (size_t slot = 0; slot < set->slot_count; slot++)
             values[slot] = value_for(slot, round, text);
-        for (int message = -1; message < 3; message++)
-            check_hits(set, values, hits, rules_match(matcher, message, values, hits));
+        for (int message = -1; message < 3; message++) {
+            size_t count = rules_match(matcher, message, values, hits);
+            check_hits(set, values, hits, count);
+            if (rules_regex_overruns(matcher) == 0) /* else it depends on how many were tried */
+                check_index(matcher, message, hits, count);
+        }
     }
     rules_matcher_free(matcher);
     free(hits);
