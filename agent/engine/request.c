@@ -25,7 +25,7 @@ static bool grow_text(struct engine *engine)
 {
     if (engine->text_room - engine->text_size >= RULES_SUBJECT_MAX)
         return true;
-    size_t room = 2 * engine->text_room + 4 * RULES_SUBJECT_MAX;
+    size_t room = 2 * engine->text_room + 4 * (size_t)RULES_SUBJECT_MAX;
     uint8_t *text = realloc(engine->text, room);
     if (!text)
         return false;
