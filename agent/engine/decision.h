@@ -5,6 +5,8 @@
 #include "agent/engine/engine.h"
 #include "agent/engine/penalty.h"
 
+struct comparison_pair;
+
 /* Takes that a decision holds without memory of its own; few requests are subject to more. */
 #define ENGINE_TAKES_INLINE 4
 
@@ -23,6 +25,7 @@ struct engine_decision {
     struct engine_take *takes; /* inline_takes or memory of its own */
     size_t room;
     struct engine_take inline_takes[ENGINE_TAKES_INLINE];
+    struct comparison_pair *pair; /* that waits for this one, while it is pending; NULL: none */
     struct engine_decision *next; /* of those not in use */
 };
 
@@ -42,9 +45,18 @@ struct engine {
     size_t text_size;
     size_t text_room;
     struct engine_counters counters;
+    struct comparison *comparison; /* NULL: none */
 };
 
 /* Reads a NOTIFY's messages, and what their rules ask into the decision: all of them before
  * anything is charged, so that one that turns out malformed at its end has cost nobody anything. */
 enum error engine__read(struct engine *engine, struct engine_decision *decision,
                         struct slice payload);
+
+/* engine_notify without a word of the answer: of outcome ENGINE_ANSWERED, the decision is to be
+ * looked at and handed back with engine__put. *decision is set with ENGINE_ANSWERED and
+ * ENGINE_PENDING alone. */
+enum engine_outcome engine__decide(struct engine *engine, struct engine_client *client,
+                                   const struct spop_frame *notify, uint64_t now,
+                                   struct engine_decision **decision);
+void engine__put(struct engine_decision *decision);

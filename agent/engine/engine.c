@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "agent/engine/comparison.h"
 #include "agent/engine/decision.h"
 #include "agent/engine/fallback.h"
 
@@ -81,6 +82,11 @@ const struct engine_counters *engine_counters(const struct engine *engine)
     return &engine->counters;
 }
 
+void engine_compare(struct engine *engine, struct comparison *comparison)
+{
+    engine->comparison = comparison;
+}
+
 size_t engine_pending(const struct engine *engine)
 {
     return engine->pending;
@@ -105,13 +111,8 @@ static struct engine_decision *decision_get(struct engine *engine)
     decision->named = (struct answer_rules){0};
     SLIST_INIT(&decision->penalties);
     decision->rules = NULL;
+    decision->pair = NULL;
     return decision;
-}
-
-static void decision_put(struct engine_decision *decision)
-{
-    decision->next = decision->engine->spare;
-    decision->engine->spare = decision;
 }
 
 static unsigned sharers_of(const struct engine *engine)
@@ -220,9 +221,11 @@ static void take_answered(struct store_take *store_take, enum store_status statu
         return;
     conclude(engine, decision);
     decision->client->answered(decision->client, decision);
+    if (decision->pair)
+        comparison__answered(decision);
     set_pending(engine, engine->pending - 1);
     ruleset_release(decision->rules);
-    decision_put(decision);
+    engine__put(decision);
 }
 
 static bool stays_charged(const struct engine_take *take)
@@ -283,9 +286,15 @@ void engine_write(const struct engine_decision *decision, uint32_t max_frame_siz
                  decision->frame_id, max_frame_size, output);
 }
 
-enum engine_outcome engine_notify(struct engine *engine, struct engine_client *client,
-                                  const struct spop_frame *notify, uint64_t now,
-                                  uint32_t max_frame_size, struct writer *output)
+void engine__put(struct engine_decision *decision)
+{
+    decision->next = decision->engine->spare;
+    decision->engine->spare = decision;
+}
+
+enum engine_outcome engine__decide(struct engine *engine, struct engine_client *client,
+                                   const struct spop_frame *notify, uint64_t now,
+                                   struct engine_decision **made)
 {
     struct engine_decision *decision = decision_get(engine);
     if (!decision)
@@ -299,16 +308,30 @@ enum engine_outcome engine_notify(struct engine *engine, struct engine_client *c
     enum error error = engine__read(engine, decision, notify->payload);
     if (error) {
         penalties_end(&decision->penalties, engine, engine->rules, now, NULL, NULL);
-        decision_put(decision);
+        engine__put(decision);
         return error == ERROR_NO_MEMORY ? ENGINE_NO_MEMORY : ENGINE_MALFORMED;
     }
+    *made = decision;
     if (!take_all(engine, decision)) {
         decision->rules = ruleset_hold(engine->rules);
         set_pending(engine, engine->pending + 1);
         return ENGINE_PENDING;
     }
     conclude(engine, decision);
-    engine_write(decision, max_frame_size, output);
-    decision_put(decision);
     return ENGINE_ANSWERED;
+}
+
+enum engine_outcome engine_notify(struct engine *engine, struct engine_client *client,
+                                  const struct spop_frame *notify, uint64_t now,
+                                  uint32_t max_frame_size, struct writer *output)
+{
+    struct engine_decision *decision = NULL;
+    enum engine_outcome outcome = engine__decide(engine, client, notify, now, &decision);
+    if (outcome == ENGINE_ANSWERED)
+        engine_write(decision, max_frame_size, output);
+    if (engine->comparison && decision)
+        comparison__begin(engine->comparison, decision, notify);
+    if (outcome == ENGINE_ANSWERED)
+        engine__put(decision);
+    return outcome;
 }

@@ -16,6 +16,7 @@
 /* A compiled rule set that several threads read; freed when the last has let go of it. */
 struct ruleset {
     struct rules_set *set;
+    struct ruleset *candidate; /* to be compared with it; a reference; NULL: none */
     atomic_uint references;
 };
 
@@ -64,6 +65,7 @@ struct engine_options {
     void *context;
     size_t max_pending;    /* decisions that may wait for the store at once */
     struct ruleset *rules; /* the engine takes a reference of its own */
+    bool subjects; /* whom a limit counts is written also where the store doesn't ask for it */
 };
 
 struct engine;
@@ -81,6 +83,11 @@ bool engine_use(struct engine *engine, struct ruleset *rules);
 const struct rules_settings *engine_settings(const struct engine *engine);
 const struct engine_counters *engine_counters(const struct engine *engine);
 size_t engine_pending(const struct engine *engine);
+
+/* Its decisions are compared with a candidate's from now on (engine/comparison.h); NULL: with none
+ * any more. */
+struct comparison;
+void engine_compare(struct engine *engine, struct comparison *comparison);
 
 /* Whoever sent a NOTIFY. Stays where it is while a decision of its is pending. */
 struct engine_decision;

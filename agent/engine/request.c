@@ -34,11 +34,11 @@ static bool grow_text(struct engine *engine)
     return true;
 }
 
-/* Writes whom a hit counts, for a store whose keys others read; only the values, which the next
- * message overwrites, can say it. */
+/* Writes whom a hit counts, where the store's keys are read by others or we are asked to; only the
+ * values, which the next message overwrites, can say it. */
 static bool add_text(struct engine *engine, const struct rules_hit *hit)
 {
-    if (!engine->store->operations->names_keys)
+    if (!engine->store->operations->names_keys && !engine->options.subjects)
         return true;
     if (!grow_text(engine))
         return false;

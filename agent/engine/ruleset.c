@@ -22,6 +22,7 @@ void ruleset_release(struct ruleset *ruleset)
 {
     if (!ruleset || atomic_fetch_sub(&ruleset->references, 1) != 1)
         return;
+    ruleset_release(ruleset->candidate);
     rules_free(ruleset->set);
     free(ruleset);
 }
