@@ -1,6 +1,8 @@
 /* What a decision and an engine are made of. Internal to the engine. */
 #pragma once
 
+#include <pthread.h>
+
 #include "agent/engine/answer.h"
 #include "agent/engine/engine.h"
 #include "agent/engine/penalty.h"
@@ -37,6 +39,8 @@ struct engine {
     size_t max_pending;
     size_t pending;
     size_t penalties; /* that are being counted, on their own */
+    struct rule_counters *rule_counters; /* of rules */
+    pthread_mutex_t rule_counters_lock;  /* of that pointer, for others to read it */
     struct engine_decision *spare;
     struct rules_matcher *matcher;
     struct value *values;   /* by slot */

@@ -3,8 +3,25 @@
 #include "agent/engine/comparison.h"
 #include "agent/engine/decision.h"
 #include "agent/engine/fallback.h"
+#include "agent/engine/rule_counters.h"
 
 /* ---- life ---------------------------------------------------------------------------------- */
+
+/* Goes on counting by other rules. */
+static bool carry_over_counts(struct engine *engine, struct ruleset *rules)
+{
+    struct rule_counters *before = engine->rule_counters;
+    struct rule_counters *counters = rule_counters_create(rules);
+    if (!counters || (before && !rule_counters_add(counters, before))) {
+        rule_counters_release(counters);
+        return false;
+    }
+    pthread_mutex_lock(&engine->rule_counters_lock);
+    engine->rule_counters = counters;
+    pthread_mutex_unlock(&engine->rule_counters_lock);
+    rule_counters_release(before);
+    return true;
+}
 
 bool engine_use(struct engine *engine, struct ruleset *rules)
 {
@@ -13,7 +30,7 @@ bool engine_use(struct engine *engine, struct ruleset *rules)
     struct value *values = calloc(set->slot_count + 1, sizeof(*values));
     struct rules_hit *hits = calloc(set->rule_count + 1, sizeof(*hits));
     struct rules_matcher *matcher = rules_matcher_create(set);
-    if (!values || !hits || !matcher) {
+    if (!values || !hits || !matcher || !carry_over_counts(engine, rules)) {
         rules_matcher_free(matcher);
         free(values);
         free(hits);
@@ -41,7 +58,9 @@ struct engine *engine_create(const struct engine_options *options)
     engine->options.rules = NULL; /* no reference of ours */
     engine->store = options->store;
     engine->max_pending = options->max_pending;
+    pthread_mutex_init(&engine->rule_counters_lock, NULL);
     if (!engine_use(engine, options->rules)) {
+        pthread_mutex_destroy(&engine->rule_counters_lock);
         free(engine);
         return NULL;
     }
@@ -65,6 +84,8 @@ void engine_free(struct engine *engine)
         free_decision(decision);
     }
     rules_matcher_free(engine->matcher);
+    rule_counters_release(engine->rule_counters);
+    pthread_mutex_destroy(&engine->rule_counters_lock);
     ruleset_release(engine->rules);
     free(engine->values);
     free(engine->hits);
@@ -85,6 +106,14 @@ const struct engine_counters *engine_counters(const struct engine *engine)
 void engine_compare(struct engine *engine, struct comparison *comparison)
 {
     engine->comparison = comparison;
+}
+
+struct rule_counters *engine_rule_counters(struct engine *engine)
+{
+    pthread_mutex_lock(&engine->rule_counters_lock);
+    struct rule_counters *counters = rule_counters_hold(engine->rule_counters);
+    pthread_mutex_unlock(&engine->rule_counters_lock);
+    return counters;
 }
 
 size_t engine_pending(const struct engine *engine)
@@ -198,6 +227,7 @@ static void conclude(struct engine *engine, struct engine_decision *decision)
 {
     decision->answer = answer_choose(decision->takes, decision->count, &decision->named);
     count(&engine->counters, &decision->answer);
+    rule_counters_count(engine->rule_counters, rules_of(decision), decision);
     give_back(engine, decision);
     if (!SLIST_EMPTY(&decision->penalties))
         penalties_end(&decision->penalties, engine, rules_of(decision), decision->now,

@@ -82,6 +82,11 @@ bool engine_use(struct engine *engine, struct ruleset *rules);
 
 const struct rules_settings *engine_settings(const struct engine *engine);
 const struct engine_counters *engine_counters(const struct engine *engine);
+
+/* By rule (rule_counters.h), held for the caller; there always are some. Thread-safe. */
+struct rule_counters;
+struct rule_counters *engine_rule_counters(struct engine *engine);
+
 size_t engine_pending(const struct engine *engine);
 
 /* Its decisions are compared with a candidate's from now on (engine/comparison.h); NULL: with none
