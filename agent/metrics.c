@@ -1,81 +1,57 @@
 #include "agent/metrics_parts.h"
-
-/* The sum over the workers of the counter at an offset of their counters. */
-static uint64_t sum_decisions(const struct control *control, size_t offset)
-{
-    uint64_t total = 0;
-    for (unsigned i = 0; i < control->worker_count; i++) {
-        const char *counters = (const char *)worker_decisions(control->workers[i]);
-        total += counter_read((const struct counter *)(counters + offset));
-    }
-    return total;
-}
-
-static uint64_t sum_connections(const struct control *control, size_t offset)
-{
-    uint64_t total = 0;
-    for (unsigned i = 0; i < control->worker_count; i++) {
-        const char *counters = (const char *)worker_connections(control->workers[i]);
-        total += counter_read((const struct counter *)(counters + offset));
-    }
-    return total;
-}
-
-#define DECISIONS(control, field) sum_decisions(control, offsetof(struct engine_counters, field))
-#define CONNECTIONS(control, field)                                                                \
-    sum_connections(control, offsetof(struct connection_counters, field))
+#include "agent/totals.h"
 
 static void write_decisions(const struct control *control, FILE *stream)
 {
     metrics__head(stream, "sluice_decisions_total", "counter", "Requests decided, by outcome.");
     fprintf(stream, "sluice_decisions_total{outcome=\"allowed\"} %" PRIu64 "\n",
-            DECISIONS(control, allowed));
+            TOTAL_DECISIONS(control, allowed));
     fprintf(stream, "sluice_decisions_total{outcome=\"refused\"} %" PRIu64 "\n",
-            DECISIONS(control, refused));
+            TOTAL_DECISIONS(control, refused));
     metrics__single(stream, "sluice_decisions_unmatched_total", "counter",
                     "Requests allowed since no rule applied to them.",
-                    DECISIONS(control, unmatched));
+                    TOTAL_DECISIONS(control, unmatched));
     metrics__single(stream, "sluice_decisions_bypassed_total", "counter",
-                    "Requests allowed by a rule with action: allow.", DECISIONS(control, bypassed));
+                    "Requests allowed by a rule with action: allow.",
+                    TOTAL_DECISIONS(control, bypassed));
     metrics__single(stream, "sluice_decisions_shadow_refused_total", "counter",
                     "Requests allowed that a rule in mode shadow would have refused.",
-                    DECISIONS(control, shadow_refused));
+                    TOTAL_DECISIONS(control, shadow_refused));
     metrics__single(stream, "sluice_decisions_delayed_total", "counter",
                     "Requests allowed that were to wait, by a rule in mode delay.",
-                    DECISIONS(control, delayed));
+                    TOTAL_DECISIONS(control, delayed));
     metrics__single(stream, "sluice_penalties_total", "counter",
                     "Penalties imposed on subjects that were refused too often.",
-                    DECISIONS(control, penalties));
+                    TOTAL_DECISIONS(control, penalties));
     metrics__single(
         stream, "sluice_rule_key_absent_total", "counter",
         "Rules that matched but didn't apply, since an argument of their key was absent.",
-        DECISIONS(control, key_absent));
+        TOTAL_DECISIONS(control, key_absent));
     metrics__head(stream, "sluice_fallbacks_total", "counter",
                   "Limits answered by on_store_error instead of the store, by cause.");
     fprintf(stream, "sluice_fallbacks_total{cause=\"full\"} %" PRIu64 "\n",
-            DECISIONS(control, store_full));
+            TOTAL_DECISIONS(control, store_full));
     fprintf(stream, "sluice_fallbacks_total{cause=\"unavailable\"} %" PRIu64 "\n",
-            DECISIONS(control, store_unavailable));
+            TOTAL_DECISIONS(control, store_unavailable));
     fprintf(stream, "sluice_fallbacks_total{cause=\"late\"} %" PRIu64 "\n",
-            DECISIONS(control, store_late));
+            TOTAL_DECISIONS(control, store_late));
     metrics__single(stream, "sluice_fallback_units_total", "counter",
-                    "Units let through by on_store_error.", DECISIONS(control, fallback_units));
+                    "Units let through by on_store_error.",
+                    TOTAL_DECISIONS(control, fallback_units));
     metrics__single(stream, "sluice_pending", "gauge", "Requests that wait for the store now.",
-                    DECISIONS(control, pending));
+                    TOTAL_DECISIONS(control, pending));
     metrics__single(stream, "sluice_pending_max", "gauge", "Requests that may wait for the store.",
                     (uint64_t)CONTROL_MAX_PENDING * control->worker_count);
     metrics__single(
         stream, "sluice_pending_full_total", "counter",
         "Requests answered by on_store_error since too many were waiting for the store.",
-        DECISIONS(control, pending_full));
+        TOTAL_DECISIONS(control, pending_full));
 }
 
 static void write_connections(const struct control *control, FILE *stream)
 {
-    unsigned open = 0;
-    for (unsigned i = 0; i < control->worker_count; i++)
-        open += worker_load(control->workers[i]);
-    metrics__single(stream, "sluice_connections", "gauge", "SPOP connections open now.", open);
+    metrics__single(stream, "sluice_connections", "gauge", "SPOP connections open now.",
+                    totals_open_connections(control));
     metrics__single(stream, "sluice_connections_accepted_total", "counter",
                     "SPOP connections accepted.", counter_read(&control->counters.accepted));
     metrics__single(stream, "sluice_connections_refused_total", "counter",
@@ -83,14 +59,14 @@ static void write_connections(const struct control *control, FILE *stream)
                     counter_read(&control->counters.refused_connections));
     metrics__single(stream, "sluice_connection_timeouts_total", "counter",
                     "SPOP connections closed for being idle, or without a HELLO, for too long.",
-                    CONNECTIONS(control, timeouts));
+                    TOTAL_CONNECTIONS(control, timeouts));
     metrics__single(stream, "sluice_connection_stalls_total", "counter",
                     "Times that a connection wasn't read from, since its answers weren't.",
-                    CONNECTIONS(control, stalled));
+                    TOTAL_CONNECTIONS(control, stalled));
     metrics__single(stream, "sluice_healthchecks_total", "counter", "SPOP health checks answered.",
-                    CONNECTIONS(control, healthchecks));
+                    TOTAL_CONNECTIONS(control, healthchecks));
     metrics__single(stream, "sluice_notifies_total", "counter", "NOTIFY frames received.",
-                    CONNECTIONS(control, notifies));
+                    TOTAL_CONNECTIONS(control, notifies));
     metrics__head(stream, "sluice_frames_refused_total", "counter",
                   "Frames answered by AGENT-DISCONNECT, by SPOP status code.");
     for (size_t code = 1; code < CONNECTION_CODES; code++) {
@@ -98,7 +74,7 @@ static void write_connections(const struct control *control, FILE *stream)
             offsetof(struct connection_counters, frames_refused) + code * sizeof(struct counter);
         unsigned shown = code == CONNECTION_CODES - 1 ? SPOP_UNKNOWN : (unsigned)code;
         fprintf(stream, "sluice_frames_refused_total{code=\"%u\"} %" PRIu64 "\n", shown,
-                sum_connections(control, offset));
+                totals_of_connections(control, offset));
     }
 }
 
@@ -140,6 +116,7 @@ static void write_agent(const struct control *control, FILE *stream)
 void metrics_write(const struct control *control, FILE *stream)
 {
     write_decisions(control, stream);
+    metrics__write_rules(control, stream);
     write_connections(control, stream);
     write_store(control, stream);
     metrics__write_redis(control, stream);

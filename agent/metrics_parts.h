@@ -18,6 +18,14 @@ static inline void metrics__single(FILE *stream, const char *name, const char *t
     fprintf(stream, "%s %" PRIu64 "\n", name, number);
 }
 
+/* ---- metrics_rules.c ----------------------------------------------------------------------- */
+
+/* Rules that have counters of their own, the first of the file; those of the others are added up.
+ */
+#define METRICS_RULES_MAX 1000
+
+void metrics__write_rules(const struct control *control, FILE *stream);
+
 /* ---- metrics_redis.c ----------------------------------------------------------------------- */
 
 /* What a store that is shared with other agents does; nothing where there is none. */

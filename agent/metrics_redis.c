@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "agent/metrics_parts.h"
+#include "agent/totals.h"
 
 /* Servers of the present topology, and those that are being left. */
 #define SERVERS_MAX ((size_t)(2 * TOPOLOGY_SHARDS_MAX))
@@ -24,32 +25,6 @@ struct servers {
 };
 
 /* ---- sums over the workers ----------------------------------------------------------------- */
-
-static uint64_t sum(const struct control *control, const void *(*counters_of)(const struct store *),
-                    size_t offset)
-{
-    uint64_t total = 0;
-    for (unsigned i = 0; i < control->worker_count; i++) {
-        const char *counters = counters_of(worker_redis(control->workers[i]));
-        total += counter_read((const struct counter *)(counters + offset));
-    }
-    return total;
-}
-
-static const void *store_counters(const struct store *store)
-{
-    return store_redis_counters(store);
-}
-
-static const void *call_counters(const struct store *store)
-{
-    return store_redis_calls(store);
-}
-
-#define STORE(control, field)                                                                      \
-    sum(control, store_counters, offsetof(struct store_redis_counters, field))
-#define CALLS(control, field)                                                                      \
-    sum(control, call_counters, offsetof(struct redis_call_counters, field))
 
 static struct server *server_of(struct servers *servers, const char *name)
 {
@@ -94,42 +69,42 @@ static void write_takes(const struct control *control, FILE *stream)
 {
     static const char takes[] = "sluice_redis_takes_total";
     metrics__head(stream, takes, "counter", "Limits asked of the shared store, by what answered.");
-    write_by(stream, takes, "by", "redis", STORE(control, asked));
-    write_by(stream, takes, "by", "denied-cache", STORE(control, denied));
-    write_by(stream, takes, "by", "lease", STORE(control, leased));
-    write_by(stream, takes, "by", "memory", STORE(control, unasked));
+    write_by(stream, takes, "by", "redis", TOTAL_STORE(control, asked));
+    write_by(stream, takes, "by", "denied-cache", TOTAL_STORE(control, denied));
+    write_by(stream, takes, "by", "lease", TOTAL_STORE(control, leased));
+    write_by(stream, takes, "by", "memory", TOTAL_STORE(control, unasked));
     static const char calls[] = "sluice_redis_calls_total";
     metrics__head(stream, calls, "counter",
                   "Questions to Redis, each one to three commands, by kind.");
-    write_by(stream, calls, "kind", "take", CALLS(control, takes));
-    write_by(stream, calls, "kind", "give", CALLS(control, gives));
-    write_by(stream, calls, "kind", "repair", CALLS(control, repairs));
+    write_by(stream, calls, "kind", "take", TOTAL_CALLS(control, takes));
+    write_by(stream, calls, "kind", "give", TOTAL_CALLS(control, gives));
+    write_by(stream, calls, "kind", "repair", TOTAL_CALLS(control, repairs));
     static const char again[] = "sluice_redis_commands_again_total";
     metrics__head(stream, again, "counter", "Commands sent once more, by why.");
-    write_by(stream, again, "why", "moved", CALLS(control, moved));
-    write_by(stream, again, "why", "ask", CALLS(control, asked));
-    write_by(stream, again, "why", "repeat", CALLS(control, repeated));
+    write_by(stream, again, "why", "moved", TOTAL_CALLS(control, moved));
+    write_by(stream, again, "why", "ask", TOTAL_CALLS(control, asked));
+    write_by(stream, again, "why", "repeat", TOTAL_CALLS(control, repeated));
     metrics__single(stream, "sluice_redis_errors_total", "counter",
-                    "Error replies that were no redirect.", CALLS(control, errors));
+                    "Error replies that were no redirect.", TOTAL_CALLS(control, errors));
 }
 
 static void write_units(const struct control *control, FILE *stream)
 {
     metrics__single(stream, "sluice_redis_lease_units_total", "counter",
-                    "Units charged ahead of need.", STORE(control, units_ahead));
+                    "Units charged ahead of need.", TOTAL_STORE(control, units_ahead));
     metrics__single(stream, "sluice_redis_units_back_total", "counter",
-                    "Units given back to Redis.", STORE(control, units_back));
+                    "Units given back to Redis.", TOTAL_STORE(control, units_back));
     metrics__single(stream, "sluice_redis_units_dropped_total", "counter",
                     "Units that should have been given back, and stay charged.",
-                    STORE(control, units_dropped));
+                    TOTAL_STORE(control, units_dropped));
     metrics__single(stream, "sluice_redis_keys", "gauge", "Keys that the workers remember.",
-                    STORE(control, keys));
+                    TOTAL_STORE(control, keys));
     metrics__single(stream, "sluice_redis_keys_evicted_total", "counter",
                     "Keys forgotten for want of room while they still counted.",
-                    STORE(control, evicted));
+                    TOTAL_STORE(control, evicted));
     metrics__single(stream, "sluice_redis_keys_full_total", "counter",
                     "Limits answered by on_store_error for want of room for their key.",
-                    STORE(control, full));
+                    TOTAL_STORE(control, full));
 }
 
 static void write_counter(FILE *stream, const struct servers *servers, const char *name,

@@ -290,6 +290,11 @@ const struct engine_counters *worker_decisions(const struct worker *worker)
     return engine_counters(worker->host.engine);
 }
 
+struct rule_counters *worker_rule_counters(const struct worker *worker)
+{
+    return engine_rule_counters(worker->host.engine);
+}
+
 struct store *worker_redis(const struct worker *worker)
 {
     return worker->redis;

@@ -54,6 +54,7 @@ void worker_free(struct worker *worker);
 unsigned worker_load(const struct worker *worker); /* connections, those in the mailbox included */
 const struct connection_counters *worker_connections(const struct worker *worker);
 const struct engine_counters *worker_decisions(const struct worker *worker);
+struct rule_counters *worker_rule_counters(const struct worker *worker); /* to be released */
 
 /* The worker's Redis store, for the thread-safe functions of it; NULL: it has none. */
 struct store *worker_redis(const struct worker *worker);
