@@ -53,11 +53,17 @@ static uint64_t delay_of(const struct engine_take *take)
     return lacking > at_once ? lacking - at_once : 0;
 }
 
+/* Of a penalty that isn't imposed there is nothing to say. */
+static bool is_no_penalty(const struct engine_take *take)
+{
+    return take->limit == take->limit->rule->penalty_mark && !answer_is_refusal(take);
+}
+
 static void consider(struct answer *answer, const struct engine_take *take)
 {
     if (take->role == ENGINE_SHADOW && answer_is_refusal(take) && !answer->shadow)
         answer->shadow = take->limit->rule;
-    if (take->role != ENGINE_ENFORCED)
+    if (take->role != ENGINE_ENFORCED || is_no_penalty(take))
         return;
     if (!answer->reason || is_stricter(take, answer->reason))
         answer->reason = take;

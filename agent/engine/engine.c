@@ -294,7 +294,7 @@ static bool take_all(struct engine *engine, struct engine_decision *decision)
     for (size_t i = 0; i < decision->count; i++) {
         struct engine_take *take = &decision->takes[i];
         take->take.answered = take_answered;
-        take->take.returns = decision->count > 1 && !stays_charged(take);
+        take->take.returns = decision->count > 1 && !take->take.probe && !stays_charged(take);
         take->take.subject.data = engine->text ? engine->text + take->text_at : NULL;
         enum store_status status = take->refused ? STORE_ANSWERED : STORE_UNAVAILABLE;
         if (may_wait && !take->refused)

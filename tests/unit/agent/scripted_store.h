@@ -55,7 +55,8 @@ static uint64_t scripted_known(struct store *store, const struct store_take *tak
 static bool scripted_refuses(struct store *store, struct store_take *take, uint64_t now)
 {
     (void)now;
-    if (take->limit->units != ((struct scripted_store *)store)->refused_units)
+    uint64_t refused = ((struct scripted_store *)store)->refused_units;
+    if (!refused || take->limit->units != refused)
         return false;
     take->result = (struct limit_result){.retry_after = 7000000, .reset_after = 9000000};
     take->source = STORE_SOURCE_DENIED;
@@ -81,7 +82,7 @@ static const struct store_operations scripted_operations = {
 static inline void scripted_open(struct scripted_store *scripted)
 {
     *scripted = (struct scripted_store){.store = {&scripted_operations}};
-    scripted->memory = store_memory_create(100000, 0);
+    scripted->memory = store_memory_create(100000, 1 << 20);
     ck_assert_ptr_nonnull(scripted->memory);
 }
 

@@ -14,6 +14,7 @@ struct bench {
     struct scripted_store store;
     struct store *local; /* NULL: none */
     unsigned agents;
+    uint64_t now; /* of the next requests; NOW at first */
     struct engine *engine;
     uint8_t output[65536];
     struct writer writer;
@@ -51,6 +52,7 @@ static inline struct bench *bench_shared(const char *text, size_t max_pending, u
     bench->client.answered = client_answered;
     scripted_open(&bench->store);
     bench->agents = agents ? agents : 1;
+    bench->now = NOW;
     bench->local = agents ? store_memory_create(1000, 1 << 20) : NULL;
     bench->engine = engine_create(&(struct engine_options){.store = &bench->store.store,
                                                            .local = bench->local,
@@ -96,7 +98,7 @@ static inline enum engine_outcome notify(struct bench *bench, struct slice paylo
                                .stream_id = 3,
                                .frame_id = frame_id,
                                .payload = payload};
-    return engine_notify(bench->engine, &bench->client, &frame, NOW, 16380, &bench->writer);
+    return engine_notify(bench->engine, &bench->client, &frame, bench->now, 16380, &bench->writer);
 }
 
 static inline enum engine_outcome request(struct bench *bench, const char *path, uint8_t client,
