@@ -55,6 +55,13 @@ static enum engine_role role_of(const struct rules_hit *hit)
     return hit->enforced ? ENGINE_ENFORCED : ENGINE_SHADOW;
 }
 
+/* What is charged has been used already: of more than is left, what is left. */
+static uint64_t wanted_of(const struct rules_hit *hit, const struct limit *limit)
+{
+    uint64_t most = limit->units ? limit_capacity(limit) : hit->cost;
+    return hit->kind == RULES_HIT_CHARGE && hit->cost > most ? most : hit->cost;
+}
+
 static struct engine_take *add_take(struct engine_decision *decision, const struct rules_hit *hit,
                                     const struct rules_limit *limit, size_t text_at)
 {
@@ -62,8 +69,9 @@ static struct engine_take *add_take(struct engine_decision *decision, const stru
     *take = (struct engine_take){
         .take = {.key = rules_key(limit, hit->subject),
                  .limit = &limit->limit,
-                 .wanted = hit->cost,
+                 .wanted = wanted_of(hit, &limit->limit),
                  .probe = hit->kind == RULES_HIT_LIMIT && hit->rule->charged_later,
+                 .partial = hit->kind == RULES_HIT_CHARGE,
                  .leased = hit->rule->consistency == RULES_LEASED,
                  .subject = {NULL, decision->engine->text_size - text_at},
                  .name = limit->store_name},

@@ -224,6 +224,15 @@ static void refuse(struct store_take *take, const struct redis_limit_outcome *ou
         (struct limit_result){.retry_after = retry_after, .reset_after = told->reset_after};
 }
 
+/* What a take gets of the units that are left, and of those that nobody asked for. */
+static uint64_t share_of(const struct store_take *take, uint64_t left, uint64_t remaining)
+{
+    uint64_t available = take->probe ? left + remaining : left;
+    if (take->wanted <= available)
+        return take->wanted;
+    return take->partial ? available : 0;
+}
+
 /* Hands out `left` units in order of arrival; what one can't use, the next may. Returns the rest.
  */
 static uint64_t hand_out(struct store_takes *takes, uint64_t left,
@@ -234,17 +243,16 @@ static uint64_t hand_out(struct store_takes *takes, uint64_t left,
     {
         take->source = STORE_SOURCE_REDIS;
         take->taken_at = outcome->taken_at;
-        uint64_t available = take->probe ? left + outcome->result.remaining : left;
-        if (take->wanted > available) {
+        uint64_t granted = share_of(take, left, outcome->result.remaining);
+        left -= take->probe ? 0 : granted;
+        if (granted < take->wanted)
             refuse(take, outcome);
-            continue;
-        }
-        left -= charge_of(take);
-        take->result = (struct limit_result){
-            .granted = take->wanted,
-            .remaining = outcome->result.remaining + left,
-            .reset_after = outcome->result.reset_after,
-        };
+        else
+            take->result = (struct limit_result){
+                .remaining = outcome->result.remaining + left,
+                .reset_after = outcome->result.reset_after,
+            };
+        take->result.granted = granted;
     }
     return left;
 }

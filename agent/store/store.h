@@ -41,6 +41,7 @@ struct store_take {
     const struct limit *limit;
     uint64_t wanted; /* 1..LIMIT_UNITS_MAX */
     bool probe;      /* only asks: nothing is charged, and `granted` is what would have been */
+    bool partial;    /* what can be had of it is of use, where it can't be had whole */
     bool returns;    /* what is granted may be given back, since the request has other limits too */
     bool leased;     /* may be answered by units charged ahead of need (a rule's consistency) */
 

@@ -121,6 +121,27 @@ START_TEST(questions_go_with_takes_in_order)
 }
 END_TEST
 
+/* What is charged for a response may be more than remains: all that does is used up then. */
+START_TEST(a_part_is_had_where_it_is_of_use)
+{
+    struct question question;
+    cell_open(&question.cell);
+    put(&question, 0, 5, false);
+    put(&question, 1, 5, false);
+    question.takes[1].partial = true;
+    put(&question, 2, 1, true);
+    put(&question, 3, 1, false);
+    question.takes[3].partial = true;
+    ck_assert_uint_eq(settle(&question, 7), 0);
+    ck_assert_uint_eq(question.takes[0].result.granted, 0);
+    ck_assert_uint_eq(question.takes[1].result.granted, 3);
+    ck_assert_uint_eq(question.takes[2].result.granted, 0);
+    ck_assert_uint_eq(question.takes[3].result.granted, 0);
+    ck_assert_uint_gt(question.takes[3].result.retry_after, 0);
+    ck_assert(cell_refuses(&question.cell, &question.takes[3], NOW));
+}
+END_TEST
+
 START_TEST(a_question_alone_charges_nothing_and_its_refusal_is_remembered)
 {
     struct question question;
@@ -154,6 +175,6 @@ START_TEST(a_late_question_is_no_charge)
 END_TEST
 
 UNIT_MAIN("probe", asking_memory_changes_nothing, asking_goes_by_the_present_limit,
-          questions_go_with_takes_in_order,
+          questions_go_with_takes_in_order, a_part_is_had_where_it_is_of_use,
           a_question_alone_charges_nothing_and_its_refusal_is_remembered,
           a_late_question_is_no_charge)
