@@ -16,6 +16,7 @@ struct listener_draft {
     struct rules_listener listener;
     const struct rules__node *mode; /* NULL: none */
     bool valid;                     /* the address is */
+    struct slice token_file;        /* admin's alone */
 };
 
 static bool read_endpoint(struct rules__loader *loader, const char *name,
@@ -67,6 +68,14 @@ static const struct rules__field listener_fields[] = {
 static const struct rules__schema listener_schema =
     RULES__SCHEMA("an address of listen", listener_fields);
 
+/* A mode says something of a file only. */
+static void check_mode(struct rules__loader *loader, const struct listener_draft *draft)
+{
+    if (draft->mode && draft->valid && draft->listener.endpoint.kind != ENDPOINT_UNIX)
+        rules__problem(loader, draft->mode,
+                       "mode for an address that is not a file, expected only with unix:///PATH");
+}
+
 static bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
 {
     return a->kind == b->kind && a->port == b->port && slice_equal(a->host, b->host) &&
@@ -84,9 +93,7 @@ static void add_listener(struct rules__loader *loader, const struct rules__node 
         draft.valid = read_endpoint(loader, "listen", node, &draft.listener.endpoint);
     if (!draft.valid)
         return;
-    if (draft.mode && endpoint->kind != ENDPOINT_UNIX)
-        rules__problem(loader, draft.mode,
-                       "mode for an address that is not a file, expected only with unix:///PATH");
+    check_mode(loader, &draft);
     for (size_t i = 0; i < settings->listener_count; i++)
         if (same_endpoint(&settings->listeners[i].endpoint, endpoint) &&
             (endpoint->kind != ENDPOINT_TCP || endpoint->port != 0))
@@ -112,11 +119,32 @@ static void load_listen(struct rules__loader *loader, const struct rules__field 
     }
 }
 
+static const struct rules__field admin_fields[] = {
+    {"address", load_listener_address, "an address, as in tcp://127.0.0.1:9901", true, 0, 0, 0, 0},
+    {"mode", load_listener_mode, "octal permissions from 0001 to 0777, as in 0660", false, 0, 0, 0,
+     0},
+    {"token_file", rules__load_path, "the path of a file, as in /run/secrets/sluice-admin", false,
+     offsetof(struct listener_draft, token_file), 0, 1, 4095},
+};
+static const struct rules__schema admin_schema = RULES__SCHEMA("admin", admin_fields);
+
 static void load_admin(struct rules__loader *loader, const struct rules__field *field,
                        const struct rules__node *node, void *object)
 {
     struct rules_settings *settings = object;
-    settings->has_admin = read_endpoint(loader, field->name, node, &settings->admin);
+    struct listener_draft draft = {0};
+    if (node->kind == RULES__MAPPING)
+        rules__walk(loader, &admin_schema, node, &draft);
+    else
+        draft.valid = read_endpoint(loader, field->name, node, &draft.listener.endpoint);
+    check_mode(loader, &draft);
+    settings->has_admin = draft.valid;
+    settings->admin = draft.listener.endpoint;
+    settings->admin_mode = draft.listener.mode;
+    settings->admin_token_file = draft.token_file;
+    /* Who wants more to reach it says so. */
+    if (settings->admin.kind == ENDPOINT_TCP && settings->admin.host.size == 0)
+        settings->admin.host = SLICE("127.0.0.1");
 }
 
 /* ---- small settings ------------------------------------------------------------------------ */

@@ -270,6 +270,23 @@ static void load_limiting(struct rules__loader *loader, struct draft *draft)
     check_limiting(loader, draft);
 }
 
+static const struct rules_words *keep_words(struct rules__loader *loader, const struct draft *draft)
+{
+    struct rules_words *words = rules__allocate(loader, 1, sizeof(*words));
+    if (!words)
+        return NULL;
+    *words = (struct rules_words){
+        .match = rules__words(loader, draft->match),
+        .key = rules__words(loader, draft->key),
+        .tiers = rules__words(loader, draft->nodes.tiers),
+        .overrides = rules__words(loader, draft->nodes.overrides),
+        .cost = rules__words(loader, draft->cost),
+        .charge = rules__words(loader, draft->charge),
+        .penalty = rules__words(loader, draft->penalty),
+    };
+    return words;
+}
+
 static void load_rule(struct rules__loader *loader, struct rules_rule *rule,
                       const struct rules__node *node)
 {
@@ -287,6 +304,7 @@ static void load_rule(struct rules__loader *loader, struct rules_rule *rule,
     loader->message = rule->message;
     if (draft.match)
         rule->conditions = rules__load_match(loader, draft.match, &rule->condition_count);
+    rule->words = keep_words(loader, &draft);
     if (draft.action) {
         finish_stop(loader, &draft);
         return;

@@ -73,16 +73,16 @@ static void load_text(struct rules__loader *loader, const struct rules__field *f
     memcpy((uint8_t *)object + field->offset, &text, sizeof(text));
 }
 
-#define TEXT_LOAD(name, is_good)                                                                   \
-    static void name(struct rules__loader *loader, const struct rules__field *field,               \
-                     const struct rules__node *node, void *object)                                 \
+#define TEXT_LOAD(linkage, name, is_good)                                                          \
+    linkage void name(struct rules__loader *loader, const struct rules__field *field,              \
+                      const struct rules__node *node, void *object)                                \
     {                                                                                              \
         load_text(loader, field, node, object, is_good);                                           \
     }
-TEXT_LOAD(load_path, is_of_path)
-TEXT_LOAD(load_user, is_visible)
-TEXT_LOAD(load_prefix, is_of_prefix)
-TEXT_LOAD(load_host, is_of_host)
+TEXT_LOAD(, rules__load_path, is_of_path)
+TEXT_LOAD(static, load_user, is_visible)
+TEXT_LOAD(static, load_prefix, is_of_prefix)
+TEXT_LOAD(static, load_host, is_of_host)
 
 void rules__load_instance(struct rules__loader *loader, const struct rules__field *field,
                           const struct rules__node *node, void *object)
@@ -191,7 +191,7 @@ static void load_variable(struct rules__loader *loader, const struct rules__fiel
 static const struct rules__field auth_fields[] = {
     {"user", load_user, "a user's name of 1 to 128 bytes, without blanks", false,
      offsetof(struct credentials, user), 0, 1, 128},
-    {"password_file", load_path, "the path of a file, as in /run/secrets/redis", false,
+    {"password_file", rules__load_path, "the path of a file, as in /run/secrets/redis", false,
      offsetof(struct credentials, password_file), 0, 1, PATH_MAX_BYTES},
     {"password_env", load_variable, "the name of an environment variable, as in REDIS_PASSWORD",
      false, offsetof(struct credentials, password_env), 0, 1, 128},
@@ -248,12 +248,12 @@ static void load_sentinel_auth(struct rules__loader *loader, const struct rules_
 }
 
 static const struct rules__field tls_fields[] = {
-    {"ca", load_path, "the path of a file, as in /etc/ssl/redis-ca.pem", false, STORE(tls_ca), 1,
-     PATH_MAX_BYTES},
-    {"certificate", load_path, "the path of a file, as in /etc/ssl/sluice.pem", false,
+    {"ca", rules__load_path, "the path of a file, as in /etc/ssl/redis-ca.pem", false,
+     STORE(tls_ca), 1, PATH_MAX_BYTES},
+    {"certificate", rules__load_path, "the path of a file, as in /etc/ssl/sluice.pem", false,
      STORE(tls_certificate), 1, PATH_MAX_BYTES},
-    {"key", load_path, "the path of a file, as in /etc/ssl/sluice.key", false, STORE(tls_key), 1,
-     PATH_MAX_BYTES},
+    {"key", rules__load_path, "the path of a file, as in /etc/ssl/sluice.key", false,
+     STORE(tls_key), 1, PATH_MAX_BYTES},
     {"server_name", load_host, "a host's name of 1 to 253 bytes, as in redis.example.net", false,
      STORE(tls_server_name), 1, 253},
 };

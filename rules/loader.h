@@ -226,6 +226,11 @@ rules__load_function rules__load_number;
 rules__load_function rules__load_size;
 rules__load_function rules__load_duration;
 
+/* ---- words.c ------------------------------------------------------------------------------- */
+
+/* What a node says, as struct rules_words has it; NULL is nothing. Lives as long as the set. */
+struct slice rules__words(struct rules__loader *loader, const struct rules__node *node);
+
 /* ---- load.c -------------------------------------------------------------------------------- */
 
 /* rules_load_with, with a bound of its own on the memory of the tree and of the set, each. */
@@ -236,6 +241,9 @@ struct rules_set *rules__load_within(struct slice text, uint64_t seed,
 /* ---- load_store.c -------------------------------------------------------------------------- */
 
 extern const struct rules_store rules__default_store;
+
+/* The path of a file, into the slice at field->offset of object. */
+rules__load_function rules__load_path;
 
 /* Of a struct rules_settings: what the keys of store say, each for itself. */
 rules__load_function rules__load_store;

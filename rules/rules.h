@@ -150,8 +150,10 @@ struct rules_settings {
     struct rules_listener listeners[RULES_MAX_LISTENERS];
     size_t listener_count; /* >= 1 */
     bool has_admin;
-    struct endpoint admin;
-    unsigned workers; /* 0: one for each processor */
+    struct endpoint admin; /* of TCP always with a host: the loopback's where none is said */
+    uint32_t admin_mode;   /* as rules_listener.mode */
+    struct slice admin_token_file; /* a path, followed by a NUL; empty: none */
+    unsigned workers;              /* 0: one for each processor */
 
     struct rules_store store;
 
@@ -168,6 +170,19 @@ enum rules_action {
     RULES_ACTION_LIMIT,
     RULES_ACTION_ALLOW, /* bypass: nothing after it is consulted */
     RULES_ACTION_DENY,  /* the request is refused, and nothing after it is consulted */
+};
+
+/* What the file says, for people: as one line of YAML, cut to RULES_WORDS_MAX bytes; valid UTF-8
+ * without control characters. Empty: nothing. */
+#define RULES_WORDS_MAX 400
+struct rules_words {
+    struct slice match;
+    struct slice key;
+    struct slice tiers;
+    struct slice overrides;
+    struct slice cost;
+    struct slice charge;
+    struct slice penalty;
 };
 
 struct rules_rule;
@@ -241,6 +256,7 @@ struct rules_rule {
     /* The one of these that applies where no tier and no override does. */
     const struct rules_limit *limits;
     size_t limit_count;
+    const struct rules_words *words;
 
     /* For rules/ only. */
     int32_t message; /* -1: every message */

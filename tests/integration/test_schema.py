@@ -35,6 +35,7 @@ LIMITING = put(RULE, "key: [ src ], limits: { limit: 1, window: 1s }, @")
 MAPPINGS = {
     "": "@",
     "listener": "listen: @\nrules: []\n",
+    "admin": put(FILE, "admin: @"),
     "store": put(FILE, "store: @"),
     "breaker": put(STORE, "breaker: @"),
     "credentials": put(STORE, "auth: @"),

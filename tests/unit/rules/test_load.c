@@ -68,7 +68,7 @@ START_TEST(every_setting)
     ck_assert_uint_eq(settings->listeners[2].mode, 0777);
     expect_endpoint(&settings->listeners[3].endpoint, "unix://@sluice");
     ck_assert(settings->has_admin);
-    expect_endpoint(&settings->admin, "tcp://:9901");
+    expect_endpoint(&settings->admin, "tcp://127.0.0.1:9901");
     ck_assert_uint_eq(settings->workers, 256);
     ck_assert_uint_eq(settings->store.max_keys, 1000);
     ck_assert_uint_eq(settings->store.log_memory, 512 << 10);
@@ -303,8 +303,70 @@ START_TEST(nothing_to_free_is_freed)
 }
 END_TEST
 
+START_TEST(admin_with_permissions_and_a_token)
+{
+    struct rules_set *set = load("listen: :0\nrules: []\n"
+                                 "admin: { address: unix:///run/admin.sock, mode: 0640, "
+                                 "token_file: /run/token }\n");
+    const struct rules_settings *settings = &set->settings;
+    ck_assert(settings->has_admin);
+    expect_endpoint(&settings->admin, "unix:///run/admin.sock");
+    ck_assert_uint_eq(settings->admin_mode, 0640);
+    ck_assert_str_eq((const char *)settings->admin_token_file.data, "/run/token");
+    rules_free(set);
+
+    set = load("listen: :0\nrules: []\nadmin: { address: \"[::]:9901\" }\n");
+    expect_endpoint(&set->settings.admin, "tcp://[::]:9901");
+    ck_assert_uint_eq(set->settings.admin_mode, 0);
+    ck_assert_uint_eq(set->settings.admin_token_file.size, 0);
+    rules_free(set);
+}
+END_TEST
+
+START_TEST(a_rule_keeps_its_words)
+{
+    struct rules_set *set =
+        load("listen: :0\nrules:\n"
+             "  - { name: a, action: allow }\n"
+             "  - name: b\n"
+             "    match:\n"
+             "      path: { prefix: [ /x, \"a \\\"b\\\\\\t\" ] }\n"
+             "      method: POST\n"
+             "    key: [ src/64, tenant ]\n"
+             "    tiers:\n      by: plan\n      gold: unlimited\n"
+             "  - { name: c, key: [], limits: { limit: 1, window: 1s }, cost: 1 }\n");
+    expect_text(set->rules[0].words->match, "");
+    expect_text(set->rules[0].words->key, "");
+    expect_text(set->rules[1].words->match,
+                "{ path: { prefix: [ /x, \"a \\\"b\\\\\xef\xbf\xbd\" ] }, method: POST }");
+    expect_text(set->rules[1].words->key, "[ src/64, tenant ]");
+    expect_text(set->rules[1].words->tiers, "{ by: plan, gold: unlimited }");
+    expect_text(set->rules[2].words->key, "[]");
+    expect_text(set->rules[2].words->cost, "1");
+    rules_free(set);
+}
+END_TEST
+
+START_TEST(long_words_are_cut)
+{
+    static char text[4000] =
+        "listen: :0\nrules: [ { name: a, action: allow, match: { path: { in: [ ";
+    for (int i = 0; i < 200; i++)
+        sprintf(text + strlen(text), "/%d, ", i);
+    strcat(text, "/last ] } } } ]\n");
+    struct rules_set *set = load(text);
+    struct slice words = set->rules[0].words->match;
+    ck_assert_uint_le(words.size, RULES_WORDS_MAX);
+    ck_assert_uint_gt(words.size, RULES_WORDS_MAX - 20);
+    ck_assert(slice_has_prefix(words, SLICE("{ path: { in: [ /0, /1, ")));
+    ck_assert(slice_has_suffix(words, SLICE("...")));
+    rules_free(set);
+}
+END_TEST
+
 UNIT_MAIN("load", the_least_file_has_every_default, every_setting, allow_and_deny_are_always_sent,
           every_key_of_a_rule, the_largest_values, defaults_hold_wherever_they_stand,
           policies_round_windows_up, slots_are_those_that_rules_read,
           anchors_and_aliases_repeat_whole_values, yaml_in_all_its_shapes,
-          nothing_points_into_the_text, nothing_to_free_is_freed)
+          nothing_points_into_the_text, nothing_to_free_is_freed,
+          admin_with_permissions_and_a_token, a_rule_keeps_its_words, long_words_are_cut)
