@@ -1,6 +1,6 @@
 #include "agent/engine/comparison.h"
 
-#define PLACES (4 * COMPARISON_RULES_MAX)
+#define PLACES ((size_t)4 * COMPARISON_RULES_MAX)
 
 void comparison_rules_open(struct comparison_rules *rules)
 {

@@ -1,6 +1,7 @@
 /* Each allocation of a conversation fails in turn: whatever it was for, nothing is answered wrongly
  * or twice, the peer is told or cut off, and nothing leaks. */
 #include "agent/connection_bench.h"
+#include "allocations.h"
 #include "main.h"
 
 /* Allocations of the agent's that still succeed before one fails. Those of the test and of Check
@@ -14,36 +15,6 @@ static bool fails(void)
     bool now = armed && !has_failed && left-- == 0;
     has_failed = has_failed || now;
     return now;
-}
-
-/* The linker puts these in the place of the C library's (-Wl,--wrap). */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-void *__real_reallocarray(void *memory, size_t count, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-void *__wrap_reallocarray(void *memory, size_t count, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-    return fails() ? NULL : __real_realloc(memory, size);
-}
-
-void *__wrap_reallocarray(void *memory, size_t count, size_t size)
-{
-    return fails() ? NULL : __real_reallocarray(memory, count, size);
 }
 
 static void agent_turns(struct bench *bench)
