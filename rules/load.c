@@ -239,6 +239,32 @@ static void load_defaults(struct rules__loader *loader, const struct rules__fiel
     rules__walk(loader, &default_schema, node, loader);
 }
 
+/* ---- candidate ----------------------------------------------------------------------------- */
+
+static void load_candidate(struct rules__loader *loader, const struct rules__field *field,
+                           const struct rules__node *node, void *object)
+{
+    const struct rules_environment *environment = loader->environment;
+    struct slice text;
+    (void)object;
+    if (!rules__scalar(loader, field->name, node, field->expected))
+        return;
+    if (environment->is_candidate) {
+        rules__problem(loader, node,
+                       "candidate in a file that is one itself, expected it in the file in force "
+                       "alone");
+        return;
+    }
+    if (!environment->wants_candidate)
+        return;
+    int number = rules__read_file(loader, field->name, node, &text);
+    if (number < 0)
+        return;
+    loader->report->candidate = arena_copy(&loader->report->arena, loader->files.names[number]);
+    if (!loader->report->candidate.data)
+        rules__no_memory(loader);
+}
+
 /* ---- the file ------------------------------------------------------------------------------ */
 
 /* defaults stands above rules, which rely on it. */
@@ -252,6 +278,7 @@ static const struct rules__field file_fields[] = {
     {"answer", load_answer, "a list of variable names, as in [ rule, retry_after ]", false, 0, 0, 0,
      0},
     {"connections", load_connections, "a mapping, as in { max: 4096 }", false, 0, 0, 0, 0},
+    {"candidate", load_candidate, "a rule file's name, as in rewrite.yml", false, 0, 0, 0, 0},
     {"rules", rules__load_rules, "a list of rules, or [] for none", true, 0, 0, 0, 0},
 };
 static const struct rules__schema file_schema = RULES__SCHEMA("the file", file_fields);

@@ -91,6 +91,7 @@ struct hash128 rules__identity(const struct rules__loader *loader, const struct 
     struct writer w = writer_open(buffer, sizeof(buffer));
     /* What has a fixed size first, so that no name can imitate it. */
     writer_uint8(&w, kind);
+    writer_uint8(&w, loader->environment->is_candidate);
     writer_uint8(&w, (uint8_t)limit->algorithm);
     writer_uint32(&w, (uint32_t)(limit->window >> 32));
     writer_uint32(&w, (uint32_t)limit->window);
@@ -98,13 +99,22 @@ struct hash128 rules__identity(const struct rules__loader *loader, const struct 
     return hash128(writer_slice(&w), loader->set->seed);
 }
 
+/* Rules' names have no ':', so that no name of the one kind is one of the other. */
+void rules__begin_store_name(const struct rules__loader *loader, const struct rules_rule *rule,
+                             struct writer *w)
+{
+    if (loader->environment->is_candidate)
+        writer_bytes(w, SLICE("candidate:"));
+    writer_bytes(w, rule->name);
+    writer_uint8(w, ':');
+}
+
 static struct slice store_name_of(struct rules__loader *loader, const struct rules_rule *rule,
                                   const struct counter_draft *counter)
 {
     char buffer[RULES_STORE_NAME_MAX];
     struct writer w = writer_open(buffer, sizeof(buffer));
-    writer_bytes(&w, rule->name);
-    writer_uint8(&w, ':');
+    rules__begin_store_name(loader, rule, &w);
     writer_bytes(&w, slice_of_string(limit_algorithm_name(counter->algorithm)));
     writer_uint8(&w, '-');
     rules_print_duration(counter->window, &w);

@@ -35,8 +35,7 @@ static struct slice store_name_of(struct rules__loader *loader, const struct rul
 {
     char buffer[RULES_STORE_NAME_MAX];
     struct writer w = writer_open(buffer, sizeof(buffer));
-    writer_bytes(&w, rule->name);
-    writer_uint8(&w, ':');
+    rules__begin_store_name(loader, rule, &w);
     writer_bytes(&w, slice_of_string(kind->name));
     writer_uint8(&w, '-');
     rules_print_duration(window, &w);

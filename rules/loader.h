@@ -412,6 +412,10 @@ struct slice rules__claim_name(struct rules__loader *loader, const struct rules_
 struct hash128 rules__identity(const struct rules__loader *loader, const struct rules_rule *rule,
                                uint8_t kind, const struct limit *limit);
 
+/* What a store's names for the limits of a rule begin with, as in "login:". */
+void rules__begin_store_name(const struct rules__loader *loader, const struct rules_rule *rule,
+                             struct writer *w);
+
 /* What follows from its name and its limit. */
 void rules__write_policy(struct rules__loader *loader, struct rules_limit *limit);
 

@@ -123,6 +123,7 @@ void rules_report_free(struct rules_report *report)
 {
     arena_free(&report->arena);
     report->file_names = NULL;
+    report->candidate = slice_of(NULL, 0);
     report->count = 0;
     report->omitted = 0;
 }

@@ -198,12 +198,13 @@ struct rules_limit {
     struct slice name;
     struct slice
         policy; /* RateLimit-Policy's value: "login";q=5;w=900 (w in seconds, at least 1) */
-    /* Of the rule's name, the algorithm and the window. Not of the units: a limit that is raised or
-     * lowered by a reload goes on with its counts. */
+    /* Of the rule's name, the algorithm and the window, and whether the rules are a candidate's.
+     * Not of the units: a limit that is raised or lowered by a reload goes on with its counts. */
     struct hash128 identity;
     /* The same as text, for a store that others read: "login:sliding-window-15m", or
-     * "login:penalty-count-1m" and "login:penalty-10m" of a penalty. At most
-     * RULES_STORE_NAME_MAX bytes; letters, digits, '.', '_', '-' and that one ':'. */
+     * "login:penalty-count-1m" and "login:penalty-10m" of a penalty; of a candidate's rules with
+     * "candidate:" before it. At most RULES_STORE_NAME_MAX bytes; letters, digits, '.', '_', '-'
+     * and that one ':', or those two. */
     struct slice store_name;
     /* Mode delay only, whose limits are token buckets: limit.burst is the burst and what max_delay
      * refills, rounded down, so that what is granted may pass within max_delay; and this is the
@@ -211,7 +212,7 @@ struct rules_limit {
     uint64_t burst_at_once;
 };
 
-#define RULES_STORE_NAME_MAX 96
+#define RULES_STORE_NAME_MAX 112
 
 /* Limits that apply together. None: what has them isn't limited. */
 struct rules_limit_list {
@@ -306,6 +307,9 @@ struct rules_report {
     size_t omitted; /* found past RULES_PROBLEMS_MAX */
     struct arena arena;
     struct slice *file_names; /* by number; for rules/ only */
+    /* What the rule file calls its candidate, by the name that rules_path takes, if that was wanted
+     * and could be read; else empty. Also where something else is wrong. */
+    struct slice candidate;
 };
 
 /* Compiles a rule file. seed makes key hashes unpredictable to those who send requests; take it
@@ -334,6 +338,12 @@ struct rules_environment {
      * this shows. The text stays until loading is over. NULL, or a static string that says why not.
      * It is called once for each name. NULL itself: no file can be read. */
     const char *(*read_file)(void *context, const char *name, struct slice *text);
+    /* Whether the file that the rule file calls its candidate is read, and told by the report; it
+     * is for the caller to load. */
+    bool wants_candidate;
+    /* This is such a file: nothing of its limits has a name or identity in common with those of a
+     * file that is none, and a candidate of its own is an error. */
+    bool is_candidate;
 };
 
 /* rules_load, in an environment. File and overrides together have to be right; but where mode is
