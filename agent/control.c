@@ -13,7 +13,7 @@
 #include "agent/admin.h"
 #include "agent/clock.h"
 #include "agent/control.h"
-#include "agent/file.h"
+#include "agent/file_both.h"
 #include "agent/service.h"
 #include "agent/socket.h"
 
@@ -33,6 +33,7 @@ struct listener {
 struct server {
     struct control control; /* what others may read */
     const char *rule_file;
+    const char *candidate_file; /* NULL: the rule file may name one */
     uint64_t seed;
     struct ev_loop *loop;
     struct ruleset *rules;
@@ -142,13 +143,41 @@ static void log_problem(void *context, const struct file_finding *finding)
     log_event(LOG_ERROR, "rule file refused", LOG_STRING("problem", finding->text));
 }
 
+/* What the candidate counts in, as large as the store of the rules in force. Before workers are
+ * told of it; it stays, so that a candidate that comes again finds its counts. */
+static bool prepare_candidate(struct server *server, const struct ruleset *rules)
+{
+    const struct ruleset *first = server->first_rules ? server->first_rules : rules;
+    const struct rules_store *settings = &first->set->settings.store;
+    struct store **store = &server->control.candidate_store;
+    if (rules->candidate && !*store)
+        *store = store_memory_create(settings->max_keys, settings->log_memory);
+    return !rules->candidate || *store;
+}
+
+static struct ruleset *make_ruleset(struct server *server, struct file_both *loaded)
+{
+    struct ruleset *rules = ruleset_create(loaded->active);
+    if (rules) {
+        loaded->active = NULL;
+        rules->candidate = loaded->candidate ? ruleset_create(loaded->candidate) : NULL;
+    }
+    if (rules && rules->candidate)
+        loaded->candidate = NULL;
+    if (rules && !loaded->candidate && prepare_candidate(server, rules))
+        return rules;
+    log_event(LOG_ERROR, "no memory for the rules");
+    ruleset_release(rules);
+    file_both_free(loaded);
+    return NULL;
+}
+
 static struct ruleset *load(struct server *server, file_problem *problem)
 {
-    struct rules_set *set = file_load_rules(server->rule_file, server->seed, problem, NULL);
-    struct ruleset *rules = set ? ruleset_create(set) : NULL;
-    if (set && !rules)
-        rules_free(set);
-    return rules;
+    struct file_both loaded;
+    bool is_right = file_both_load(&loaded, server->rule_file, server->candidate_file, server->seed,
+                                   problem, NULL);
+    return is_right ? make_ruleset(server, &loaded) : NULL;
 }
 
 /* Of the limits that agents share out among themselves when their store fails; 0: there is none. */
@@ -173,8 +202,18 @@ static void put_in_force(struct server *server, struct ruleset *rules)
     ruleset_release(server->rules);
     server->rules = rules;
     atomic_store(&counters->rules.number, rules->set->rule_count);
+    counter_set(&counters->candidate_rules,
+                rules->candidate ? rules->candidate->set->rule_count : 0);
     atomic_store(&counters->loaded_at.number, (uint64_t)time(NULL));
     counter_set(&counters->least_local_limit, least_local_limit(rules->set));
+}
+
+static void log_candidate(const struct ruleset *rules)
+{
+    if (rules->candidate)
+        log_event(LOG_INFO, "a candidate is compared with the rules",
+                  LOG_INT("rules", rules->candidate->set->rule_count),
+                  LOG_INT("limits", rules->candidate->set->limit_count));
 }
 
 static bool same_endpoints(const struct rules_settings *a, const struct rules_settings *b)
@@ -222,6 +261,7 @@ static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
         log_event(LOG_INFO, "rules reloaded", LOG_STRING("file", server->rule_file),
                   LOG_INT("rules", rules->set->rule_count),
                   LOG_INT("limits", rules->set->limit_count));
+        log_candidate(rules);
     } else {
         counter_add(&control->counters.reloads_failed, 1);
         log_event(LOG_ERROR, "reload failed: the old rules stay in force",
@@ -296,6 +336,8 @@ static void on_upkeep(struct ev_loop *loop, ev_timer *watcher, int events)
     (void)loop;
     (void)events;
     store_upkeep(server->control.store, clock_now());
+    if (server->control.candidate_store)
+        store_upkeep(server->control.candidate_store, clock_now());
 }
 
 static bool start_listeners(struct server *server)
@@ -351,6 +393,8 @@ static bool start_workers(struct server *server)
             .max_keys = settings->store.max_keys / count + 1,
             .workers = count,
             .rules = server->rules,
+            .candidate_store = &control->candidate_store,
+            .compared = &control->compared,
             .max_pending = CONTROL_MAX_PENDING,
             .max_frame_size = settings->max_frame_size,
             .drained = worker_is_drained,
@@ -488,6 +532,8 @@ static void stop(struct server *server)
         worker_free(control->workers[i]);
     sharing_stop(&control->sharing);
     store_free(control->store);
+    store_free(control->candidate_store);
+    comparison_rules_close(&control->compared);
     ruleset_release(server->rules);
     ruleset_release(server->first_rules);
     if (server->loop)
@@ -502,12 +548,14 @@ static uint64_t random_seed(void)
     return seed;
 }
 
-int control_serve(const char *rule_file)
+int control_serve(const char *rule_file, const char *candidate_file)
 {
     struct server *server = calloc(1, sizeof(*server));
     if (!server)
         return EXIT_FAILURE;
     server->rule_file = rule_file;
+    server->candidate_file = candidate_file;
+    comparison_rules_open(&server->control.compared);
     server->seed = random_seed();
     bool started = start(server);
     if (started) {
@@ -516,6 +564,7 @@ int control_serve(const char *rule_file)
         log_event(LOG_INFO, "ready", LOG_STRING("version", SLUICE_VERSION),
                   LOG_STRING("file", rule_file), LOG_INT("rules", server->rules->set->rule_count),
                   LOG_INT("workers", server->control.worker_count));
+        log_candidate(server->rules);
         service_ready();
         ev_run(server->loop, 0);
     }

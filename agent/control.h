@@ -19,8 +19,10 @@ struct control_counters {
     struct counter refused_connections; /* over the limit */
     struct counter reloads;
     struct counter reloads_failed;
-    struct counter rules;             /* in force */
-    struct counter loaded_at;         /* seconds since the epoch */
+    struct counter rules; /* in force */
+    struct counter
+        candidate_rules;      /* compared with them; 0: there is no candidate, or none in it */
+    struct counter loaded_at; /* seconds since the epoch */
     struct counter least_local_limit; /* units; of the limits with on_store_error: local; 0: none */
     _Atomic bool serving;             /* listening, and not draining */
 };
@@ -29,10 +31,14 @@ struct control {
     struct worker *workers[CONTROL_MAX_WORKERS];
     unsigned worker_count;
     struct store *store; /* the memory store */
+    /* The candidate's; NULL as long as there hasn't been one. */
+    struct store *candidate_store;
+    struct comparison_rules compared; /* rules that the candidate has differed by */
     struct sharing sharing;
     struct control_counters counters;
 };
 
 /* Serves the rule file until SIGTERM or SIGINT and returns the process's exit status: 0 after a
- * drain, 1 when it couldn't start. */
-int control_serve(const char *rule_file);
+ * drain, 1 when it couldn't start. candidate_file: a candidate in place of the one that the rule
+ * file names; NULL: none. */
+int control_serve(const char *rule_file, const char *candidate_file);

@@ -49,11 +49,6 @@ static void say(file_problem *problem, void *context, const char *text)
     problem(context, &(struct file_finding){.text = text});
 }
 
-/* Where a file is checked and not used. */
-struct check {
-    const struct rules_sent_list *sent;
-};
-
 /* A file that the rule file reads. */
 struct file_text {
     struct file_text *next;
@@ -64,7 +59,7 @@ struct file_text {
 
 struct loading {
     const char *name; /* of the file, for people */
-    const struct check *check;
+    const struct file_reading *reading;
     file_problem *problem;
     void *context;
     struct file_texts texts;
@@ -161,6 +156,19 @@ static void tell(const struct loading *loading, const struct rules_report *repor
     }
 }
 
+/* False when out of memory, which has been told. */
+static bool note_candidate(const struct loading *loading, const struct rules_report *report)
+{
+    char path[PATH_MAX];
+    if (report->candidate.size == 0)
+        return true;
+    rules_path(loading->name, report->candidate, path, sizeof(path));
+    *loading->reading->candidate = strdup(path);
+    if (!*loading->reading->candidate)
+        say(loading->problem, loading->context, "out of memory");
+    return *loading->reading->candidate;
+}
+
 static struct rules_set *compile(struct loading *loading, uint64_t seed)
 {
     struct rules_report *report = calloc(1, sizeof(*report));
@@ -177,12 +185,18 @@ static struct rules_set *compile(struct loading *loading, uint64_t seed)
             },
         .context = loading,
         .read_file = read_named,
+        .wants_candidate = loading->reading->candidate != NULL,
+        .is_candidate = loading->reading->is_candidate,
     };
     struct rules_set *set = rules_load_with(loading->texts.rule_file, seed, &environment, report);
     tell(loading, report, false);
+    if (!note_candidate(loading, report)) {
+        rules_free(set);
+        set = NULL;
+    }
     rules_report_free(report);
-    if (set && loading->check) {
-        rules_warn(set, loading->check->sent, report);
+    if (set && loading->reading->is_checked) {
+        rules_warn(set, loading->reading->sent, report);
         tell(loading, report, true);
         rules_report_free(report);
     }
@@ -204,16 +218,20 @@ uint8_t *file_read(const char *path, size_t *size)
 }
 
 /* kept: where what was read goes; NULL: it isn't needed behind. */
-static struct rules_set *load(const char *path, uint64_t seed, struct loading loading,
-                              struct file_texts *kept)
+static struct rules_set *load(const struct file_reading *reading, struct file_texts *kept)
 {
-    loading.name = strcmp(path, "-") == 0 ? "<stdin>" : path;
+    struct loading loading = {
+        .name = strcmp(reading->path, "-") == 0 ? "<stdin>" : reading->path,
+        .reading = reading,
+        .problem = reading->problem,
+        .context = reading->context,
+    };
     struct rules_set *set = NULL;
     size_t size;
-    uint8_t *bytes = file_read(path, &size);
+    uint8_t *bytes = file_read(reading->path, &size);
     if (bytes) {
         loading.texts.rule_file = slice_of(bytes, size);
-        set = compile(&loading, seed);
+        set = compile(&loading, reading->seed);
     } else {
         char line[LINE_MAX_BYTES];
         snprintf(line, sizeof(line), "%s: %s", loading.name, strerror(errno));
@@ -226,24 +244,24 @@ static struct rules_set *load(const char *path, uint64_t seed, struct loading lo
     return set;
 }
 
+struct rules_set *file_read_rules(const struct file_reading *reading)
+{
+    return load(reading, NULL);
+}
+
 struct rules_set *file_load_rules(const char *path, uint64_t seed, file_problem *problem,
                                   void *context)
 {
-    return load(path, seed, (struct loading){.problem = problem, .context = context}, NULL);
-}
-
-struct rules_set *file_check_rules(const char *path, const struct rules_sent_list *sent,
-                                   file_problem *problem, void *context)
-{
-    const struct check check = {sent};
-    return load(path, 0, (struct loading){.check = &check, .problem = problem, .context = context},
-                NULL);
+    return load(
+        &(struct file_reading){.path = path, .seed = seed, .problem = problem, .context = context},
+        NULL);
 }
 
 struct rules_set *file_load_rules_and_texts(const char *path, struct file_texts *texts,
                                             file_problem *problem, void *context)
 {
-    return load(path, 0, (struct loading){.problem = problem, .context = context}, texts);
+    return load(&(struct file_reading){.path = path, .problem = problem, .context = context},
+                texts);
 }
 
 void file_print_problem(void *context, const struct file_finding *finding)

@@ -22,9 +22,21 @@ typedef void file_problem(void *context, const struct file_finding *finding);
 struct rules_set *file_load_rules(const char *path, uint64_t seed, file_problem *problem,
                                   void *context);
 
-/* The same with seed 0; where nothing is wrong, what rules_warn says is told too. */
-struct rules_set *file_check_rules(const char *path, const struct rules_sent_list *sent,
-                                   file_problem *problem, void *context);
+/* How a rule file is read where it is one of two. */
+struct file_reading {
+    const char *path;
+    uint64_t seed;
+    bool is_candidate; /* see struct rules_environment */
+    /* The path of the candidate that it names is put there, to be freed, also where something else
+     * is wrong. NULL: what it says of one isn't looked into. */
+    char **candidate;
+    bool is_checked; /* where nothing is wrong, what rules_warn says of it is told too */
+    const struct rules_sent_list *sent;
+    file_problem *problem;
+    void *context;
+};
+
+struct rules_set *file_read_rules(const struct file_reading *reading);
 
 /* What was read: a rule file, and the files that it names. Zero-initialised: nothing. */
 struct file_text;

@@ -118,6 +118,7 @@ void metrics_write(const struct control *control, FILE *stream)
     write_decisions(control, stream);
     metrics__write_rules(control, stream);
     write_connections(control, stream);
+    metrics__write_candidate(control, stream);
     write_store(control, stream);
     metrics__write_redis(control, stream);
     write_agent(control, stream);

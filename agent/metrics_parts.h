@@ -26,6 +26,11 @@ static inline void metrics__single(FILE *stream, const char *name, const char *t
 
 void metrics__write_rules(const struct control *control, FILE *stream);
 
+/* ---- metrics_candidate.c ------------------------------------------------------------------- */
+
+/* Where the candidate's answers differ from those that were given. */
+void metrics__write_candidate(const struct control *control, FILE *stream);
+
 /* ---- metrics_redis.c ----------------------------------------------------------------------- */
 
 /* What a store that is shared with other agents does; nothing where there is none. */

@@ -8,18 +8,22 @@
 
 static void print_help(FILE *stream)
 {
-    fprintf(stream,
-            "usage: sluice serve -c FILE [--log-format FORMAT] [--log-level LEVEL]\n\n"
-            "Listens where FILE says and answers HAProxy by its rules, until SIGTERM or SIGINT.\n\n"
-            "  -c, --config FILE    the rule file\n"
-            "  --log-format FORMAT  logfmt (the default) or json, to standard error\n"
-            "  --log-level LEVEL    debug, info (the default), warning or error\n"
-            "  -h, --help           this text\n\n"
-            "signals:\n"
-            "  SIGHUP           reload FILE; where it is wrong, the old rules stay in force\n"
-            "  SIGTERM, SIGINT  answer what was received, say goodbye to HAProxy, exit;\n"
-            "                   a second one exits at once\n\n"
-            "exit status: 0 after a drain, 1 when it couldn't start, 2 for a wrong command line\n");
+    fprintf(
+        stream,
+        "usage: sluice serve -c FILE [--candidate FILE] [--log-format FORMAT]\n"
+        "                    [--log-level LEVEL]\n\n"
+        "Listens where FILE says and answers HAProxy by its rules, until SIGTERM or SIGINT.\n\n"
+        "  -c, --config FILE    the rule file\n"
+        "  --candidate FILE     a rule file that is asked the same, without effect, and compared\n"
+        "                       with the one in force; in place of the one that this names\n"
+        "  --log-format FORMAT  logfmt (the default) or json, to standard error\n"
+        "  --log-level LEVEL    debug, info (the default), warning or error\n"
+        "  -h, --help           this text\n\n"
+        "signals:\n"
+        "  SIGHUP           reload the files; where one is wrong, the old rules stay in force\n"
+        "  SIGTERM, SIGINT  answer what was received, say goodbye to HAProxy, exit;\n"
+        "                   a second one exits at once\n\n"
+        "exit status: 0 after a drain, 1 when it couldn't start, 2 for a wrong command line\n");
 }
 
 static int usage_error(const char *option, const char *expected)
@@ -32,12 +36,14 @@ int command_serve(int argc, char **argv)
 {
     static const struct option options[] = {
         {"config", required_argument, NULL, 'c'},
+        {"candidate", required_argument, NULL, 'C'},
         {"log-format", required_argument, NULL, 'f'},
         {"log-level", required_argument, NULL, 'l'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     const char *file = NULL;
+    const char *candidate = NULL;
     enum log_format format = LOG_LOGFMT;
     enum log_level level = LOG_INFO;
 
@@ -45,6 +51,9 @@ int command_serve(int argc, char **argv)
         switch (option) {
         case 'c':
             file = optarg;
+            break;
+        case 'C':
+            candidate = optarg;
             break;
         case 'f':
             if (!log_format_parse(slice_of_string(optarg), &format))
@@ -67,5 +76,5 @@ int command_serve(int argc, char **argv)
     if (!file)
         return usage_error("-c", "the rule file's name after it");
     log_configure(format, level);
-    return control_serve(file);
+    return control_serve(file, candidate);
 }

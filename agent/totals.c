@@ -13,6 +13,14 @@ uint64_t totals_of_decisions(const struct control *control, size_t offset)
     return total;
 }
 
+uint64_t totals_of_comparisons(const struct control *control, size_t offset)
+{
+    uint64_t total = 0;
+    for (unsigned i = 0; i < control->worker_count; i++)
+        total += at(worker_comparison(control->workers[i]), offset);
+    return total;
+}
+
 uint64_t totals_of_connections(const struct control *control, size_t offset)
 {
     uint64_t total = 0;

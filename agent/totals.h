@@ -4,9 +4,11 @@
 #include "agent/control.h"
 #include "agent/engine/rule_counters.h"
 
-/* The sum of the counters at an offset of the workers' struct engine_counters, connection_counters,
- * store_redis_counters or redis_call_counters. The last two only where counters are shared. */
+/* The sum of the counters at an offset of the workers' struct engine_counters, comparison_counters,
+ * connection_counters, store_redis_counters or redis_call_counters. The last two only where
+ * counters are shared. */
 uint64_t totals_of_decisions(const struct control *control, size_t offset);
+uint64_t totals_of_comparisons(const struct control *control, size_t offset);
 uint64_t totals_of_connections(const struct control *control, size_t offset);
 uint64_t totals_of_store(const struct control *control, size_t offset);
 uint64_t totals_of_calls(const struct control *control, size_t offset);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "agent/command.h"
-#include "agent/file.h"
+#include "agent/file_both.h"
 #include "agent/quote.h"
 #include "agent/spoe_config_read.h"
 #include "agent/store/redis_access.h"
@@ -12,8 +12,8 @@
 static void print_help(FILE *stream)
 {
     fputs("usage: sluice validate FILE [--spoe SPOE_FILE]\n\n"
-          "Checks a rule file ('-' is standard input) and prints each mistake in it, the line it\n"
-          "is in, and where in that:\n\n"
+          "Checks a rule file ('-' is standard input), and its candidate, and prints each mistake\n"
+          "in them, the line it is in, and where in that:\n\n"
           "  FILE:LINE:COLUMN: WHAT, expected WHAT\n\n"
           "What is right and yet of no use comes as FILE:LINE:COLUMN: warning: WHAT; a file with\n"
           "warnings alone is right.\n\n"
@@ -38,18 +38,26 @@ static void print_finding(void *context, const struct file_finding *finding)
     fprintf(stderr, "%s\n%.*s", finding->text, SLICE_ARGS(writer_slice(&w)));
 }
 
+static void print_size(const char *path, const char *what, const struct rules_set *set)
+{
+    printf("%s: %s, %zu rules, %zu limits, %zu arguments\n", path, what, set->rule_count,
+           set->limit_count, set->slot_count);
+}
+
 static int validate(const char *path, const struct rules_sent_list *sent)
 {
-    struct rules_set *set = file_check_rules(path, sent, print_finding, NULL);
-    if (!set)
+    struct file_both rules;
+    if (!file_both_check(&rules, path, sent, print_finding, NULL))
         return EXIT_FAILURE;
-    const char *lacking = set->settings.store.tls ? redis_access_lacks_tls() : NULL;
-    if (lacking)
+    const char *lacking = rules.active->settings.store.tls ? redis_access_lacks_tls() : NULL;
+    if (lacking) {
         fprintf(stderr, "%s: store.tls: %s\n", path, lacking);
-    else
-        printf("%s: ok, %zu rules, %zu limits, %zu arguments\n", path, set->rule_count,
-               set->limit_count, set->slot_count);
-    rules_free(set);
+    } else {
+        print_size(path, "ok", rules.active);
+        if (rules.candidate)
+            print_size(path, "its candidate is ok", rules.candidate);
+    }
+    file_both_free(&rules);
     return lacking ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

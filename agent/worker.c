@@ -19,6 +19,7 @@ struct worker {
     ev_check after_sleep;
     ev_timer expiry;
     struct store *redis; /* NULL: counters aren't shared */
+    struct candidate candidate;
     atomic_uint load;
     bool told_drained;
 
@@ -43,6 +44,8 @@ static void use_rules(struct worker *worker, struct ruleset *rules)
     if (!engine_use(worker->host.engine, rules))
         log_event(LOG_ERROR, "out of memory: a worker keeps its old rules",
                   LOG_INT("worker", worker->options.index));
+    else
+        candidate_use(&worker->candidate, worker->host.engine, rules->candidate);
     ruleset_release(rules);
 }
 
@@ -73,6 +76,8 @@ static void on_wake(struct ev_loop *loop, ev_async *watcher, int events)
     use_rules(worker, rules);
     if (worker->redis && !stop)
         store_redis_follow(worker->redis);
+    if (!stop)
+        candidate_follow(&worker->candidate);
     for (size_t i = 0; i < count; i++)
         connection_open(&worker->host, inbox[i]);
     free(inbox);
@@ -148,16 +153,17 @@ static struct engine *create_engine(struct worker *worker)
     const struct worker_options *options = &worker->options;
     struct engine_options engine = {
         .store = options->store, .max_pending = options->max_pending, .rules = options->rules};
+    struct store_redis_options redis = {
+        .loop = worker->loop,
+        .now = &worker->host.now,
+        .settings = options->settings,
+        .access = options->access,
+        .watch = options->watch,
+        .max_keys = options->max_keys,
+        .workers = options->workers,
+    };
     if (options->watch) {
-        worker->redis = store_redis_create(&(struct store_redis_options){
-            .loop = worker->loop,
-            .now = &worker->host.now,
-            .settings = options->settings,
-            .access = options->access,
-            .watch = options->watch,
-            .max_keys = options->max_keys,
-            .workers = options->workers,
-        });
+        worker->redis = store_redis_create(&redis);
         if (!worker->redis)
             return NULL;
         engine.store = worker->redis;
@@ -165,6 +171,8 @@ static struct engine *create_engine(struct worker *worker)
         engine.agents = live_agents;
         engine.context = options->watch;
     }
+    worker->candidate.options =
+        (struct candidate_options){engine, redis, options->candidate_store, options->compared};
     return engine_create(&engine);
 }
 
@@ -173,6 +181,7 @@ static void destroy(struct worker *worker)
 {
     if (worker->redis)
         store_redis_cancel(worker->redis);
+    candidate_use(&worker->candidate, worker->host.engine, NULL);
     engine_free(worker->host.engine);
     store_free(worker->redis);
     if (worker->loop)
@@ -195,6 +204,7 @@ struct worker *worker_start(const struct worker_options *options)
         connection_host_open(&worker->host, worker->loop, engine, options->max_frame_size);
         worker->host.closed = connection_closed;
         worker->host.now = clock_now();
+        candidate_use(&worker->candidate, engine, options->rules->candidate);
         watch(worker);
         if (pthread_create(&worker->thread, NULL, run, worker) == 0)
             return worker;
@@ -293,6 +303,11 @@ const struct engine_counters *worker_decisions(const struct worker *worker)
 struct rule_counters *worker_rule_counters(const struct worker *worker)
 {
     return engine_rule_counters(worker->host.engine);
+}
+
+const struct comparison_counters *worker_comparison(const struct worker *worker)
+{
+    return &worker->candidate.counters;
 }
 
 struct store *worker_redis(const struct worker *worker)

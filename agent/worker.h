@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "agent/candidate.h"
 #include "agent/connection.h"
 #include "agent/engine/engine.h"
 #include "agent/store/redis.h"
@@ -19,6 +20,9 @@ struct worker_options {
     size_t max_keys;  /* of the worker's Redis store */
     unsigned workers; /* how many there are */
     struct ruleset *rules;
+    /* What a candidate has apart: see candidate.h. */
+    struct store *const *candidate_store;
+    struct comparison_rules *compared;
     size_t max_pending;
     uint32_t max_frame_size;
     /* Told from the worker's thread, once, when a drain is complete. */
@@ -55,6 +59,7 @@ unsigned worker_load(const struct worker *worker); /* connections, those in the 
 const struct connection_counters *worker_connections(const struct worker *worker);
 const struct engine_counters *worker_decisions(const struct worker *worker);
 struct rule_counters *worker_rule_counters(const struct worker *worker); /* to be released */
+const struct comparison_counters *worker_comparison(const struct worker *worker);
 
 /* The worker's Redis store, for the thread-safe functions of it; NULL: it has none. */
 struct store *worker_redis(const struct worker *worker);
