@@ -396,7 +396,8 @@ def request(port, path, method="GET", headers=None, source=None, claimed=None, h
 
 
 class Api:
-    """A tiny HTTP API in threads of this process; answers every request with 200 and JSON."""
+    """A tiny HTTP API in threads of this process; answers every request with JSON, and the status
+    that its header x-answer asks for: 200 without it; with "none" it closes the connection."""
 
     def __init__(self):
         api = self
@@ -410,9 +411,13 @@ class Api:
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 with api.lock:
                     api.requests.append((self.command, self.path))
+                status = self.headers.get("X-Answer", "200")
+                if status == "none":
+                    self.close_connection = True
+                    return
                 body = b'{"served":"%s"}\n' % self.path.encode()
                 head = (
-                    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                    f"HTTP/1.1 {status} As-Asked\r\nContent-Type: application/json\r\n"
                     f"Content-Length: {len(body)}\r\n\r\n"
                 )
                 self.wfile.write(head.encode() + body)
