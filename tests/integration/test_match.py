@@ -41,9 +41,17 @@ CONDITIONS = {
     "missing": "t: { exists: false }",
     "not": "t: { not: { prefix: a } }",
     "ignore-case": "t: { is: Straight, ignore_case: true }",
+    "ignore-case-in": "t: { in: [ One, TWO ], ignore_case: true }",
+    "ignore-case-prefix": "t: { prefix: Abc, ignore_case: true }",
+    "ignore-case-suffix": "t: { suffix: .PHP, ignore_case: true }",
+    "ignore-case-contains": "t: { contains: Bot, ignore_case: true }",
+    "ignore-case-regex": "t: { regex: '^v[a-c]$', ignore_case: true }",
+    "ignore-case-in-file": "t: { in_file: lists/words.txt, ignore_case: true }",
+    "regex-hostile": "t: { regex: '^(a+)+$' }",
     "any": "any: [ { t: x }, { n: { gt: 10 } } ]",
     "all": "all: [ { t: { prefix: a } }, { t: { suffix: z } } ]",
     "not-all": "not: { t: x, n: 5 }",
+    "nested": "any: [ { not: { any: [ { t: x }, { n: 5 } ] } }, { all: [ { t: y } ] } ]",
 }
 
 FILES = {
@@ -82,9 +90,18 @@ EXAMPLES = {
     "missing": ([{}], [{"x-t": "any"}]),
     "not": ([{"x-t": "b"}, {}], [{"x-t": "a"}, {"x-t": "ab"}]),
     "ignore-case": ([{"x-t": "STRAIGHT"}, {"x-t": "straight"}], [{"x-t": "strait"}, {}]),
+    "ignore-case-in": ([{"x-t": "ONE"}, {"x-t": "two"}], [{"x-t": "three"}, {}]),
+    "ignore-case-prefix": ([{"x-t": "aBCd"}], [{"x-t": "xabc"}, {}]),
+    "ignore-case-suffix": ([{"x-t": "x.Php"}], [{"x-t": "x.ph"}, {}]),
+    "ignore-case-contains": ([{"x-t": "a BOT."}], [{"x-t": "b o t"}, {}]),
+    "ignore-case-regex": ([{"x-t": "VB"}], [{"x-t": "vd"}, {}]),
+    "ignore-case-in-file": ([{"x-t": "BLOCKED"}, {"x-t": "Also This"}], [{"x-t": "fresh"}, {}]),
+    # One for which a matcher without bounds takes for ever: then it doesn't hold.
+    "regex-hostile": ([{"x-t": "a" * 20}], [{"x-t": "a" * 4000 + "b"}, {}]),
     "any": ([{"x-t": "x"}, {"x-n": "11"}], [{"x-t": "y", "x-n": "10"}, {}]),
     "all": ([{"x-t": "az"}, {"x-t": "abcz"}], [{"x-t": "a"}, {"x-t": "z"}, {}]),
     "not-all": ([{"x-t": "x"}, {"x-n": "5"}, {}], [{"x-t": "x", "x-n": "5"}]),
+    "nested": ([{}, {"x-t": "z"}, {"x-t": "y", "x-n": "5"}], [{"x-t": "x"}, {"x-n": "5"}]),
 }
 
 
