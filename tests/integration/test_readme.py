@@ -1,4 +1,5 @@
-"""What README and docs/ show is right: every rule file in them loads, every metric is there."""
+"""What README and docs/ show is right: every rule file in them loads, what commands are shown to
+print they print, every metric is there."""
 import os
 import re
 import subprocess
@@ -28,7 +29,48 @@ def test_example_loads(text):
     if "tls:" in text and "which has no TLS" in done.stderr:
         assert done.stderr.count("\n") == 1 # that, and nothing else
         return
+    if text.startswith("# odd.yml"):
+        assert done.returncode == 0 and ": warning: " in done.stderr
+        return
     assert (done.returncode, done.stderr) == (0, "")
+
+
+# ---- what commands print -------------------------------------------------------------------------
+
+# Those that end by themselves and say the same each time.
+REPEATABLE = re.compile(r"(sed|for|sluice (validate|explain|replay)) ")
+
+
+def sessions(text):
+    """[[command, what it prints], ...] of the indented blocks, in order: "$ " begins a command, "> "
+    goes on with it."""
+    found = []
+    for block in re.findall(r"^    \$ .*\n(?:(?:    .*)?\n)*", text, re.M):
+        for line in re.sub(r"^    ", "", block, flags=re.M).strip("\n").split("\n"):
+            if line.startswith("$ "):
+                found.append([line[2:], ""])
+            elif line.startswith("> "):
+                found[-1][0] += "\n" + line[2:]
+            else:
+                found[-1][1] += line + "\n"
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_print_what_is_shown(page, tmp_path):
+    text = page.read_text()
+    (tmp_path / "haproxy").symlink_to(ROOT / "haproxy")
+    (tmp_path / "sluice").symlink_to(SLUICE)
+    for whole, name in re.findall(r"^```yaml\n(# (\S+\.yml)\n.*?)^```", text, re.M | re.S):
+        (tmp_path / name).write_text(whole)
+    commands = [(command, printed) for command, printed in sessions(text)
+                if REPEATABLE.match(command)]
+    assert len(commands) >= 6 or page.name != "README.md"
+    for command, printed in commands:
+        done = subprocess.run(["bash", "-c", command], cwd=tmp_path, text=True, timeout=60,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+                              env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"})
+        assert done.stdout.rstrip("\n") == printed.rstrip("\n"), command
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -74,11 +74,26 @@ START_TEST(the_example_does_what_it_says)
     expect_rules(&message, "sluice-request", "client site");
     give(&message, "path", text_value("/health"));
     expect_rules(&message, "sluice-request", "probes");
+    give(&message, "path", text_value("/.git/config"));
+    expect_rules(&message, "sluice-request", "blocked");
+    give(&message, "path", text_value("/search"));
+    give(&message, "query", text_value("q=x"));
+    expect_rules(&message, "sluice-request", "expensive client site");
+    give(&message, "path", text_value("/export"));
+    give(&message, "content_length", int_value(1000001));
+    expect_rules(&message, "sluice-request", "exports client site");
     give(&message, "path", text_value("/api/auth/token"));
-    expect_rules(&message, "sluice-request", "client site");
+    expect_rules(&message, "sluice-request", "tenant client site");
     give(&message, "method", text_value("POST"));
     give(&message, "api_key", text_value("k"));
-    expect_rules(&message, "sluice-request", "login api-key client site");
+    expect_rules(&message, "sluice-request", "login api-key tenant writes client site");
+    give(&message, "path", text_value("/login"));
+    give(&message, "user", text_value("anna"));
+    expect_rules(&message, "sluice-request", "login failed-login client site");
+    give(&message, "status", int_value(200));
+    expect_rules(&message, "sluice-response", "");
+    give(&message, "status", int_value(403));
+    expect_rules(&message, "sluice-response", "failed-login");
     give(&message, "src", address_value("10.1.2.3"));
     expect_rules(&message, "sluice-request", "internal");
 
