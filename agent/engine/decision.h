@@ -38,7 +38,7 @@ struct engine {
     const struct rules_set *set; /* rules->set */
     size_t max_pending;
     size_t pending;
-    size_t penalties; /* that are being counted, on their own */
+    size_t penalties;                    /* that are being counted, on their own */
     struct rule_counters *rule_counters; /* of rules */
     pthread_mutex_t rule_counters_lock;  /* of that pointer, for others to read it */
     struct engine_decision *spare;
