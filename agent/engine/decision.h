@@ -62,5 +62,5 @@ enum error engine__read(struct engine *engine, struct engine_decision *decision,
  * ENGINE_PENDING alone. */
 enum engine_outcome engine__decide(struct engine *engine, struct engine_client *client,
                                    const struct spop_frame *notify, uint64_t now,
-                                   struct engine_decision **decision);
+                                   struct engine_decision **made);
 void engine__put(struct engine_decision *decision);
