@@ -1,6 +1,7 @@
 /* Reading rule files. */
 #pragma once
 
+#include "agent/file_texts.h"
 #include "base/base.h"
 #include "rules/explain.h"
 #include "rules/rules.h"
@@ -16,9 +17,10 @@ struct file_finding {
 
 typedef void file_problem(void *context, const struct file_finding *finding);
 
-/* Reads and compiles a rule file ("-" is standard input), with what the environment says in place
- * of it (struct rules_overrides). NULL when it can't be read or anything in it is wrong, each thing
- * told to problem. May block. */
+/* Reads and compiles a rule file ("-" is standard input) and those that it reads, with what the
+ * environment says in it and in place of it (struct rules_environment). What changes while it is
+ * read is read again, so that all of it is of one time. NULL when it can't be read or anything in
+ * it is wrong, each thing told to problem. May block. */
 struct rules_set *file_load_rules(const char *path, uint64_t seed, file_problem *problem,
                                   void *context);
 
@@ -38,25 +40,9 @@ struct file_reading {
 
 struct rules_set *file_read_rules(const struct file_reading *reading);
 
-/* What was read: a rule file, and the files that it names. Zero-initialised: nothing. */
-struct file_text;
-struct file_texts {
-    struct slice rule_file;
-    struct file_text *named;
-};
-
-/* By a name of rules_set.file_names, of which the rule file's is empty; data NULL: there is none.
- */
-struct slice file_text_of(const struct file_texts *texts, struct slice name);
-void file_texts_free(struct file_texts *texts);
-
-/* The same with seed 0, and what was read, to be freed whatever the result. */
+/* The same with seed 0, and what was read, to be freed whatever the result; path stays as long. */
 struct rules_set *file_load_rules_and_texts(const char *path, struct file_texts *texts,
                                             file_problem *problem, void *context);
-
-/* The whole of a file ("-" is standard input) in memory of its own; of one that has more than
- * RULES_FILE_MAX bytes, so much that this shows. NULL with errno. */
-uint8_t *file_read(const char *path, size_t *size);
 
 /* A problem handler: a line to stderr. */
 file_problem file_print_problem;

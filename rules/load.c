@@ -257,17 +257,26 @@ static void load_candidate(struct rules__loader *loader, const struct rules__fie
     }
     if (!environment->wants_candidate)
         return;
-    int number = rules__read_file(loader, field->name, node, &text);
-    if (number < 0)
+    struct slice name = rules__file_name(loader, field->name, node, field->expected);
+    if (!name.size || rules__read_named(loader, field->name, node, name, &text) < 0)
         return;
-    loader->report->candidate = arena_copy(&loader->report->arena, loader->files.names[number]);
+    loader->report->candidate = arena_copy(&loader->report->arena, name);
     if (!loader->report->candidate.data)
         rules__no_memory(loader);
 }
 
 /* ---- the file ------------------------------------------------------------------------------ */
 
-/* defaults stands above rules, which rely on it. */
+static void note_rules(struct rules__loader *loader, const struct rules__field *field,
+                       const struct rules__node *node, void *object)
+{
+    (void)object;
+    if (node->kind == RULES__LIST)
+        loader->rules.own = node;
+    else
+        rules__wrong(loader, field->name, node, field->expected);
+}
+
 static const struct rules__field file_fields[] = {
     {"listen", load_listen, "at least one address, as in tcp://127.0.0.1:9000", true, 0, 0, 0, 0},
     {"admin", load_admin, "an address, as in tcp://127.0.0.1:9901", false, 0, 0, 0, 0},
@@ -279,7 +288,9 @@ static const struct rules__field file_fields[] = {
      0},
     {"connections", load_connections, "a mapping, as in { max: 4096 }", false, 0, 0, 0, 0},
     {"candidate", load_candidate, "a rule file's name, as in rewrite.yml", false, 0, 0, 0, 0},
-    {"rules", rules__load_rules, "a list of rules, or [] for none", true, 0, 0, 0, 0},
+    {"rules", note_rules, "a list of rules, or [] for none", true, 0, 0, 0, 0},
+    {"include", rules__load_include, "a file's name or a pattern, as in rules.d/*.yml", false, 0, 0,
+     0, 0},
 };
 static const struct rules__schema file_schema = RULES__SCHEMA("the file", file_fields);
 
@@ -308,6 +319,7 @@ static void load_text(struct rules__loader *loader, struct slice text)
     const struct rules__node *root = rules__tree(loader, text);
     if (root) {
         bool intact = rules__walk(loader, &file_schema, root, &loader->set->settings);
+        rules__load_rules(loader); /* which rely on all else */
         rules__finish_store(loader, intact);
     } else if (loader->report->count == before) {
         rules__problem_at(loader, 1, 1,

@@ -74,10 +74,12 @@ struct slice rules__claim_name(struct rules__loader *loader, const struct rules_
             rules__no_memory(loader);
     } else if ((uint32_t)owner != number_of(rule, counter)) {
         const struct rules_rule *other = &loader->set->rules[owner / NUMBERS];
-        rules__problem(loader, node,
-                       "a limit named %.*s again, expected a name of its own (rule %.*s on line %u "
-                       "has one so named)",
-                       SLICE_ARGS(name), SLICE_ARGS(other->name), other->line);
+        rules__problem(
+            loader, node,
+            "a limit named %.*s again, expected a name of its own (rule %.*s on %s has one "
+            "so named)",
+            SLICE_ARGS(name), SLICE_ARGS(other->name),
+            RULES__WHERE(loader->set, other, node->file));
     }
     return kept;
 }

@@ -72,8 +72,9 @@ static void load_name(struct rules__loader *loader, const struct rules__field *f
         return;
     int64_t known = rules__names_find(&loader->rule_names, name);
     if (known >= 0) {
-        rules__problem(loader, node, "rule %s again, expected a name of its own (line %u has it)",
-                       RULES__QUOTE(name), loader->set->rules[known].line);
+        rules__problem(loader, node, "rule %s again, expected a name of its own (%s has it)",
+                       RULES__QUOTE(name),
+                       RULES__WHERE(loader->set, &loader->set->rules[known], node->file));
         return;
     }
     draft->rule->name = rules__keep(loader, name);
@@ -314,29 +315,41 @@ static void load_rule(struct rules__loader *loader, struct rules_rule *rule,
     load_limiting(loader, &draft);
 }
 
-void rules__load_rules(struct rules__loader *loader, const struct rules__field *field,
-                       const struct rules__node *node, void *object)
+/* False when there are no more to be loaded. */
+static bool load_list(struct rules__loader *loader, struct rules_rule *rules,
+                      const struct rules__node *list)
 {
-    (void)object;
     struct rules_set *set = loader->set;
-    if (node->kind != RULES__LIST) {
-        rules__wrong(loader, field->name, node, field->expected);
-        return;
+    const struct rules__node *item = list->children.first;
+    for (size_t i = 0; i < list->children.count; i++, item = item->next) {
+        if (loader->out_of_memory)
+            return false;
+        if (set->rule_count == RULES_MAX_RULES) {
+            rules__problem(loader, item, "one rule too many, expected at most %d", RULES_MAX_RULES);
+            return false;
+        }
+        rules[set->rule_count].index = (uint32_t)set->rule_count;
+        load_rule(loader, &rules[set->rule_count], item);
+        set->rule_count++;
     }
-    size_t count = node->children.count;
-    const struct rules__node *item = node->children.first;
+    return true;
+}
+
+void rules__load_rules(struct rules__loader *loader)
+{
+    const struct rules__rule_lists *lists = &loader->rules;
+    size_t count = lists->own ? lists->own->children.count : 0;
+    for (size_t i = 0; i < lists->included_count; i++)
+        count += lists->included[i]->children.count;
     if (count > RULES_MAX_RULES)
         count = RULES_MAX_RULES;
     struct rules_rule *rules = rules__allocate(loader, count, sizeof(*rules));
     if (!rules)
         return;
-    set->rules = rules;
-    for (; set->rule_count < count && !loader->out_of_memory; item = item->next) {
-        rules[set->rule_count].index = (uint32_t)set->rule_count;
-        load_rule(loader, &rules[set->rule_count], item);
-        set->rule_count++;
-    }
-    if (set->rule_count == RULES_MAX_RULES && node->children.count > RULES_MAX_RULES)
-        rules__problem(loader, item, "one rule too many, expected at most %d in a file",
-                       RULES_MAX_RULES);
+    loader->set->rules = rules;
+    if (lists->own && !load_list(loader, rules, lists->own))
+        return;
+    for (size_t i = 0; i < lists->included_count; i++)
+        if (!load_list(loader, rules, lists->included[i]))
+            return;
 }

@@ -21,6 +21,8 @@ enum rules__kind {
 
 struct rules__node {
     const struct rules__node *next; /* behind it in its list or mapping */
+    const struct slice *written; /* SCALAR: the text as it stands in the file, before variables were
+                                  * put in; NULL: it has none */
     union {
         struct slice text; /* SCALAR */
         struct {
@@ -52,6 +54,12 @@ bool rules__check_text(struct rules__loader *loader, struct slice text);
 char *rules__quote(struct slice text, char quoted[RULES__QUOTED_MAX]);
 #define RULES__QUOTE(text) rules__quote((text), (char[RULES__QUOTED_MAX]){0})
 
+/* ---- variable.c ---------------------------------------------------------------------------- */
+
+/* Puts what variables say into a scalar's text, and notes how it was written. Whatever is wrong
+ * with one is reported, and the node is broken then. */
+void rules__expand(struct rules__loader *loader, struct rules__node *node);
+
 /* ---- suggest.c ----------------------------------------------------------------------------- */
 
 /* The word that is nearest to text, counting a letter added, lost, changed or swapped with its
@@ -78,6 +86,14 @@ struct rules__place {
 
 struct rules__place rules__place(const struct rules_set *set, uint32_t file, size_t line,
                                  size_t column);
+
+/* Where a rule stands, for a message about another in `file`: "line 4", with the file's name where
+ * it is another. */
+#define RULES__WHERE_MAX 256
+const char *rules__where(const struct rules_set *set, const struct rules_rule *rule, uint32_t file,
+                         char where[RULES__WHERE_MAX]);
+#define RULES__WHERE(set, rule, file)                                                              \
+    rules__where((set), (rule), (file), (char[RULES__WHERE_MAX]){0})
 
 /* Adds a problem, keeping line order and the first RULES_PROBLEMS_MAX; the same one twice (an alias
  * to something wrong) is one. */
@@ -113,14 +129,24 @@ struct rules__files {
     struct slice *texts; /* [RULES_MAX_FILES + 1] */
     size_t count;        /* with the rule file, which is the first */
     struct rules__names numbers;
+    bool *included;   /* [RULES_MAX_FILES + 1]: it is one whose rules are loaded */
     size_t size;      /* bytes of them all */
     uint16_t current; /* that which is being read: of problems that are at no node */
+};
+
+/* Lists of rules, in the order in which they are tried. */
+struct rules__rule_lists {
+    const struct rules__node *own;       /* the rule file's; NULL: none */
+    const struct rules__node **included; /* [RULES_MAX_FILES]; NULL: none */
+    size_t included_count;
 };
 
 struct rules__loader {
     struct rules_set *set;
     struct rules_report *report;
-    struct arena scratch;            /* what only loading needs */
+    struct arena scratch; /* what only loading needs */
+    uint64_t weight;      /* of all nodes so far, aliases expanded */
+    struct rules__rule_lists rules;
     struct rules__names rule_names;  /* to their index */
     struct rules__names limit_names; /* to their counter's number */
     const struct rules_environment *environment;
@@ -180,6 +206,12 @@ bool rules__walk(struct rules__loader *loader, const struct rules__schema *schem
 /* A problem at a node, "what, expected what"; nothing for a broken one. */
 void rules__problem(struct rules__loader *loader, const struct rules__node *node,
                     const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* A scalar's text for a message, in quotes. Where it has variables, as it stands in the file: what
+ * they say may be none of a log's business. */
+#define RULES__SHOWN_MAX (RULES__QUOTED_MAX + 24)
+const char *rules__show(const struct rules__node *node, char shown[RULES__SHOWN_MAX]);
+#define RULES__SHOW(node) rules__show((node), (char[RULES__SHOWN_MAX]){0})
 
 /* "NAME is VALUE, expected EXPECTED". */
 void rules__wrong(struct rules__loader *loader, const char *name, const struct rules__node *node,
@@ -281,7 +313,8 @@ void rules__load_nodes(struct rules__loader *loader, const struct rules__node_te
 
 /* ---- load_rule.c --------------------------------------------------------------------------- */
 
-rules__load_function rules__load_rules;
+/* The rules of all files, once all files have been read. */
+void rules__load_rules(struct rules__loader *loader);
 /* Words, into the enum at field->offset of object: rules_fallback, limit_algorithm,
  * rules_consistency. */
 rules__load_function rules__load_fallback;
@@ -295,10 +328,29 @@ rules__load_function rules__load_consistency;
 const struct rules__condition *rules__load_match(struct rules__loader *loader,
                                                  const struct rules__node *node, size_t *count);
 
+/* ---- include.c ----------------------------------------------------------------------------- */
+
+/* Reads the files that are included as far as their lists of rules. */
+rules__load_function rules__load_include;
+
 /* ---- files.c ------------------------------------------------------------------------------- */
 
-/* Reads a file that a node names, relative to the folder of the file that the node is in, unless
- * that was done before: its number and text. -1 when it can't be had (reported). */
+/* The name of a file, as the environment wants it, which stands in a node: relative to the folder
+ * of the file that the node is in. Followed by a NUL, and there as long as the set. Empty when it
+ * is none (reported). */
+struct slice rules__file_name(struct rules__loader *loader, const char *label,
+                              const struct rules__node *node, const char *expected);
+
+/* The same of a name that the environment gave for the node's pattern. */
+struct slice rules__listed_name(struct rules__loader *loader, const char *label,
+                                const struct rules__node *node, const char *name);
+
+/* Reads the file of a name that a node gave, unless that was done before: its number and text. -1
+ * when it can't be had (reported). */
+int rules__read_named(struct rules__loader *loader, const char *label,
+                      const struct rules__node *node, struct slice name, struct slice *text);
+
+/* The file that a node names, by both. */
 int rules__read_file(struct rules__loader *loader, const char *label,
                      const struct rules__node *node, struct slice *text);
 

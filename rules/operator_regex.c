@@ -144,7 +144,7 @@ static void report_refused(const struct rules__operand *operand, const struct ru
     pcre2_get_error_message(error, message, sizeof(message));
     rules__problem(operand->loader, node,
                    "%s is %s, which PCRE2 refuses at offset %zu: %s, expected a regular expression",
-                   operand->label, RULES__QUOTE(node->text), offset, (const char *)message);
+                   operand->label, RULES__SHOW(node), offset, (const char *)message);
 }
 
 /* NULL when it is wrong, which has been reported. */

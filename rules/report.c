@@ -76,6 +76,24 @@ struct rules__place rules__place(const struct rules_set *set, uint32_t file, siz
     return place;
 }
 
+const char *rules__where(const struct rules_set *set, const struct rules_rule *rule, uint32_t file,
+                         char where[RULES__WHERE_MAX])
+{
+    const size_t most = RULES__WHERE_MAX - 48;
+    struct slice name = rule->file ? set->file_names[rule->file] : SLICE("the rule file");
+    bool is_cut = name.size > most; /* its end says more than its folders */
+    if (is_cut)
+        name = slice_from(name, name.size - most);
+    while (is_cut && name.size && (name.data[0] & 0xc0) == 0x80)
+        name = slice_from(name, 1);
+    if (rule->file == file)
+        snprintf(where, RULES__WHERE_MAX, "line %u", rule->line);
+    else
+        snprintf(where, RULES__WHERE_MAX, "line %u of %s%.*s", rule->line, is_cut ? "..." : "",
+                 SLICE_ARGS(name));
+    return where;
+}
+
 void rules__report_text(struct rules_report *report, const struct rules__place *place,
                         const char *text)
 {

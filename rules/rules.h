@@ -29,6 +29,8 @@
 #define RULES_FILES_MAX     (64u << 20) /* bytes of all of them; of each, RULES_FILE_MAX */
 #define RULES_PATH_MAX      1023        /* bytes of a file's name */
 #define RULES_VALUES_MAX    1000000     /* lines of a file of values that say something */
+#define RULES_VARIABLE_MAX  128         /* bytes of a variable's name */
+#define RULES_EXPANDED_MAX  16384       /* bytes of a value with its variables put in */
 
 /* Bounds of regular expressions. Matching one takes time in proportion to the steps and, at worst,
  * to the text's length: what goes past either bound doesn't hold, and is counted. */
@@ -329,15 +331,30 @@ struct rules_overrides {
 #define RULES_NODES_VARIABLE    "REDIS_CLUSTER_NODES"
 #define RULES_INSTANCE_VARIABLE "INSTANCE_ID"
 
-/* What a rule file may ask of where it stands. */
+/* Names of files, each followed by a NUL, in the order of their bytes. */
+struct rules_file_names {
+    const char *const *names;
+    size_t count;
+};
+
+/* What a rule file may ask of where it stands. What is returned stays until loading is over. */
 struct rules_environment {
     struct rules_overrides overrides;
     void *context;
+    /* What a variable says, of which a value in the file is made: ${NAME}, or ${NAME:-DEFAULT}
+     * where it may be unset (data NULL) or empty. `name` has 1..RULES_VARIABLE_MAX letters, digits
+     * and '_'. NULL itself: none is set. */
+    struct slice (*variable)(void *context, const char *name);
     /* Reads a file that the rule file names: `name` is relative to the rule file's folder, or
      * begins with '/' (rules_path). Of one that has more than RULES_FILE_MAX bytes, so much that
-     * this shows. The text stays until loading is over. NULL, or a static string that says why not.
-     * It is called once for each name. NULL itself: no file can be read. */
+     * this shows. NULL, or a static string that says why not. It is called once for each name that
+     * can be read. NULL itself: no file can be read. */
     const char *(*read_file)(void *context, const char *name, struct slice *text);
+    /* The files in a folder that a pattern matches, by names that read_file takes. `pattern` is
+     * such a name with wildcards behind its last '/', as fnmatch has them; those do not match a '.'
+     * that a name begins with. Of more than RULES_MAX_FILES, so many that this shows. NULL, or a
+     * static string that says why the folder can't be read. NULL itself: none can. */
+    const char *(*list_files)(void *context, const char *pattern, struct rules_file_names *names);
     /* Whether the file that the rule file calls its candidate is read, and told by the report; it
      * is for the caller to load. */
     bool wants_candidate;

@@ -59,7 +59,16 @@ static bool is_null(const struct rules__node *node)
     return false;
 }
 
-static const char *describe(const struct rules__node *node, char quoted[RULES__QUOTED_MAX])
+const char *rules__show(const struct rules__node *node, char shown[RULES__SHOWN_MAX])
+{
+    if (node->written)
+        snprintf(shown, RULES__SHOWN_MAX, "what %s stands for", RULES__QUOTE(*node->written));
+    else
+        rules__quote(node->text, shown);
+    return shown;
+}
+
+static const char *describe(const struct rules__node *node, char shown[RULES__SHOWN_MAX])
 {
     switch (node->kind) {
     case RULES__LIST:
@@ -72,14 +81,14 @@ static const char *describe(const struct rules__node *node, char quoted[RULES__Q
     }
     if (is_null(node))
         return node->text.size ? "null" : "empty";
-    return rules__quote(node->text, quoted);
+    return rules__show(node, shown);
 }
 
 void rules__wrong(struct rules__loader *loader, const char *name, const struct rules__node *node,
                   const char *expected)
 {
-    char quoted[RULES__QUOTED_MAX];
-    rules__problem(loader, node, "%s is %s, expected %s", name, describe(node, quoted), expected);
+    char shown[RULES__SHOWN_MAX];
+    rules__problem(loader, node, "%s is %s, expected %s", name, describe(node, shown), expected);
 }
 
 bool rules__scalar(struct rules__loader *loader, const char *name, const struct rules__node *node,
@@ -367,7 +376,7 @@ void rules__load_duration(struct rules__loader *loader, const struct rules__fiel
     if (node->kind == RULES__SCALAR && slice_to_uint64(node->text, &number)) {
         rules__problem(loader, node,
                        "%s is %s without a unit, expected one behind the number: ms, s, m, h or d",
-                       field->name, RULES__QUOTE(node->text));
+                       field->name, RULES__SHOW(node));
         return;
     }
     if (load_number(loader, field, node, rules_parse_duration, rules_print_duration, what, &number))

@@ -19,7 +19,6 @@ struct builder {
     struct rules__names anchors; /* to their index in targets */
     const struct rules__node *targets[RULES__ANCHORS_MAX];
     uint32_t target_count;
-    uint64_t weight; /* of all nodes so far, aliases expanded */
     size_t documents;
     bool failed; /* in the middle: what was read is not what the file says */
 };
@@ -29,7 +28,8 @@ static void report(const struct builder *b, const yaml_mark_t *mark, const char 
     rules__problem_at(b->loader, mark->line + 1, mark->column + 1, "%s", text);
 }
 
-/* Links a node to the innermost open one. */
+/* Links a node to the innermost open one. What variables say is put into values only: keys are
+ * words of ours. */
 static void attach(struct builder *b, struct rules__node *node)
 {
     if (b->depth == 0) {
@@ -48,6 +48,8 @@ static void attach(struct builder *b, struct rules__node *node)
                        "supported; aliases of whole values are)");
         node->kind = RULES__BROKEN;
     }
+    if (!is_key && node->kind == RULES__SCALAR)
+        rules__expand(b->loader, node);
 }
 
 static struct rules__node *new_node(struct builder *b, const yaml_mark_t *mark,
@@ -68,8 +70,8 @@ static struct rules__node *new_node(struct builder *b, const yaml_mark_t *mark,
 
 static bool count_weight(struct builder *b, const yaml_mark_t *mark, uint32_t weight)
 {
-    b->weight += weight;
-    if (b->weight <= RULES__NODES_MAX)
+    b->loader->weight += weight;
+    if (b->loader->weight <= RULES__NODES_MAX)
         return true;
     rules__problem_at(
         b->loader, mark->line + 1, mark->column + 1,
@@ -154,6 +156,9 @@ static bool on_alias(struct builder *b, const yaml_event_t *event)
             uint32_t column = node->column;
             *node = *target;
             node->next = NULL;
+            if (node->written)
+                node->text = *node->written; /* it may be a key here, and not there */
+            node->written = NULL;
             node->line = line;
             node->column = column;
         }
@@ -189,7 +194,7 @@ static bool on_end(struct builder *b)
     struct rules__node *node = b->stack[--b->depth].node;
     const struct rules__node *child = node->children.first;
     for (size_t i = 0; i < node->children.count; i++, child = child->next)
-        node->weight += child->weight; /* b->weight bounds it */
+        node->weight += child->weight; /* the loader's bounds it */
     return true;
 }
 
@@ -236,6 +241,9 @@ static const struct {
     {"found a tab character", "spaces for indentation"},
     {"found unexpected end of stream", "a closing quote"},
     {"did not find expected node content", "a value"},
+    {"did not find expected alphabetic or numeric character",
+     "quotes around a text that starts with "
+     "* or &"},
     {"found incompatible YAML document", "%YAML 1.1 or none"},
 };
 
@@ -248,11 +256,14 @@ static uint8_t byte_at(struct slice text, size_t characters)
     return 0;
 }
 
-static const char *expected_instead(const char *problem, uint8_t byte, char *buffer, size_t size)
+static const char *expected_instead(const char *problem, uint8_t before, uint8_t byte, char *buffer,
+                                    size_t size)
 {
     static const char *const not_found[] = {"did not find expected ", "could not find expected "};
     bool no_start = strncmp(problem, "found character that cannot start", 33) == 0;
     bool no_value = strcmp(problem, "did not find expected node content") == 0;
+    if (before == '$' && byte == '{')
+        return "quotes around a value with ${ in it, where it stands between [ and ] or { and }";
     if (no_start && byte == '\t')
         return "spaces for indentation, not a tab";
     if (no_start || (no_value && byte == ':')) {
@@ -275,8 +286,9 @@ static void report_syntax(const struct builder *b, const yaml_parser_t *parser, 
     const yaml_mark_t *mark = &parser->problem_mark;
     char begun[48] = "";
     char buffer[64];
+    uint8_t before = mark->index ? byte_at(text, mark->index - 1) : 0;
     const char *expected =
-        expected_instead(problem, byte_at(text, mark->index), buffer, sizeof(buffer));
+        expected_instead(problem, before, byte_at(text, mark->index), buffer, sizeof(buffer));
     if (*context && parser->context_mark.line < mark->line)
         snprintf(begun, sizeof(begun), " that starts on line %zu", parser->context_mark.line + 1);
     /* What it did not find is what it expected: once is enough. */

@@ -129,9 +129,10 @@ static void warn_unreachable(const struct rules_set *set, struct rules_report *r
         struct rules__place place = rules__place(set, rule->file, rule->line, rule->column);
         if (by)
             rules__report_at(report, &place,
-                             "warning: rule %.*s never matches, since %.*s (line %u, action: %s) "
+                             "warning: rule %.*s never matches, since %.*s (%s, action: %s) "
                              "ends the search for all that it would match",
-                             SLICE_ARGS(rule->name), SLICE_ARGS(by->name), by->line,
+                             SLICE_ARGS(rule->name), SLICE_ARGS(by->name),
+                             RULES__WHERE(set, by, rule->file),
                              by->action == RULES_ACTION_ALLOW ? "allow" : "deny");
     }
 }

@@ -14,12 +14,14 @@ static void put(struct words *words, struct slice text)
     words->is_cut = words->w.error != ERROR_NONE;
 }
 
+/* As the file has it: what a variable says may be nobody's business. */
 static void put_text(struct words *words, const struct rules__node *node)
 {
+    struct slice text = node->written ? *node->written : node->text;
     put(words, node->plain ? SLICE("") : SLICE("\""));
-    for (size_t i = 0; i < node->text.size && !words->is_cut;) {
+    for (size_t i = 0; i < text.size && !words->is_cut;) {
         uint32_t character;
-        struct slice rest = slice_from(node->text, i);
+        struct slice rest = slice_from(text, i);
         size_t length = slice_utf8(rest, &character);
         bool is_shown = length && character >= 0x20 && character != 0x7f;
         if (!node->plain && (character == '"' || character == '\\'))
@@ -33,13 +35,15 @@ static void put_text(struct words *words, const struct rules__node *node)
 /* As deep as the tree, whose depth is bounded. */
 static void put_node(struct words *words, const struct rules__node *node)
 {
-    const struct rules__node *child = node->kind == RULES__SCALAR ? NULL : node->children.first;
-    bool is_mapping = node->kind == RULES__MAPPING;
-    size_t count = child ? node->children.count : 0;
+    if (node->kind == RULES__BROKEN)
+        return;
     if (node->kind == RULES__SCALAR) {
         put_text(words, node);
         return;
     }
+    const struct rules__node *child = node->children.first;
+    bool is_mapping = node->kind == RULES__MAPPING;
+    size_t count = node->children.count;
     put(words, is_mapping ? SLICE("{") : SLICE("["));
     for (size_t i = 0; i < count && !words->is_cut; i++, child = child->next) {
         bool is_value = is_mapping && i % 2;

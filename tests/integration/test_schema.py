@@ -170,7 +170,19 @@ def test_the_words_are_the_loaders(complaints, place):
         found = found["properties"][key]
     said = complaints(put(WORDS[place], "zzzzzz"))
     listed = [line for line in said if '"zzzzzz"' in line]
-    assert expected_words(listed[0]) == set(found["enum"])
+    words, variable = found["oneOf"]
+    assert expected_words(listed[0]) == set(words["enum"])
+    assert variable == {"$ref": "#/$defs/with_variable"}
+
+
+@pytest.mark.parametrize("value, right", [("${N:-5}", True), ("n${N:-5}", True), ("$N", False)])
+def test_a_value_may_be_one_with_a_variable(value, right):
+    """Whatever it is that it stands for: numbers, words, durations, truths."""
+    text = put(LIMITING, 'enforce: "@", mode: "@", charge_denied: "@", cost: "@"'.replace("@", value))
+    text = text.replace("window: 1s", f'window: "{value}", algorithm: "{value}"')
+    said = errors(text)
+    assert (said == []) == right, said
+    assert right or len(said) == 5, said  # window and algorithm are of one mapping
 
 
 def test_every_list_of_words_is_compared():

@@ -1,5 +1,7 @@
-/* Rule files that read others: a folder of files in memory. */
+/* Rule files that read others, and variables: a folder of files in memory, and an environment. */
 #pragma once
+
+#include <fnmatch.h>
 
 #include "helper.h"
 
@@ -8,9 +10,18 @@ struct named_file {
     struct slice text;
 };
 
+struct variable {
+    const char *name; /* NULL ends an environment */
+    const char *value;
+};
+
+#define MATCHES_MAX (RULES_MAX_FILES + 1)
+
 struct folder {
-    const struct named_file *files;
+    const struct named_file *files;   /* in the order of their names; NULL: none */
+    const struct variable *variables; /* NULL: none */
     size_t reads;
+    const char *matches[MATCHES_MAX];
 };
 
 /* Of struct rules_environment. */
@@ -18,7 +29,7 @@ static inline const char *read_file(void *context, const char *name, struct slic
 {
     struct folder *folder = context;
     folder->reads++;
-    for (const struct named_file *file = folder->files; file->name; file++) {
+    for (const struct named_file *file = folder->files; file && file->name; file++) {
         if (strcmp(file->name, name) == 0) {
             *text = file->text;
             return NULL;
@@ -27,9 +38,37 @@ static inline const char *read_file(void *context, const char *name, struct slic
     return "there is no such file";
 }
 
+static inline const char *list_files(void *context, const char *pattern,
+                                     struct rules_file_names *names)
+{
+    struct folder *folder = context;
+    size_t count = 0;
+    if (strstr(pattern, "lost/"))
+        return "there is no such folder";
+    for (const struct named_file *file = folder->files; file && file->name; file++)
+        if (count < MATCHES_MAX && fnmatch(pattern, file->name, FNM_PERIOD | FNM_PATHNAME) == 0)
+            folder->matches[count++] = file->name;
+    *names = (struct rules_file_names){folder->matches, count};
+    return NULL;
+}
+
+static inline struct slice variable(void *context, const char *name)
+{
+    const struct folder *folder = context;
+    for (const struct variable *v = folder->variables; v && v->name; v++)
+        if (strcmp(v->name, name) == 0)
+            return slice_of_string(v->value);
+    return slice_of(NULL, 0);
+}
+
 static inline struct rules_environment environment_of(struct folder *folder)
 {
-    return (struct rules_environment){.context = folder, .read_file = read_file};
+    return (struct rules_environment){
+        .context = folder,
+        .variable = variable,
+        .read_file = read_file,
+        .list_files = list_files,
+    };
 }
 
 /* The problems as lines, "FILE:LINE:COLUMN: TEXT\n" each, of which "" is the rule file. */

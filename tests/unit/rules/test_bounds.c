@@ -186,7 +186,7 @@ END_TEST
 START_TEST(a_hundred_thousand_rules)
 {
     expect_bound(with_rules, RULES_MAX_RULES,
-                 "100003:3: one rule too many, expected at most 100000 in a file\n");
+                 "100003:3: one rule too many, expected at most 100000\n");
 }
 END_TEST
 
