@@ -21,9 +21,17 @@
 /* HAProxy's "Peers" variable-length integers. Every number has exactly one encoding; reading one
  * that is longer than 10 bytes or above 2^64-1 fails the cursor with ERROR_MALFORMED. */
 size_t spop_varint_size(uint64_t number);
-void spop_write_varint(struct writer *w, uint64_t number);
 
 uint64_t spop__read_long_varint(struct cursor *c);
+void spop__write_long_varint(struct writer *w, uint64_t number);
+
+static inline void spop_write_varint(struct writer *w, uint64_t number)
+{
+    if (number < SPOP_VARINT_ONE_BYTE)
+        writer_uint8(w, (uint8_t)number);
+    else
+        spop__write_long_varint(w, number);
+}
 
 static inline uint64_t spop_read_varint(struct cursor *c)
 {
@@ -33,7 +41,11 @@ static inline uint64_t spop_read_varint(struct cursor *c)
 }
 
 /* A string: its length as a varint, then its bytes (any bytes). */
-void spop_write_string(struct writer *w, struct slice s);
+static inline void spop_write_string(struct writer *w, struct slice s)
+{
+    spop_write_varint(w, s.size);
+    writer_bytes(w, s);
+}
 
 static inline struct slice spop_read_string(struct cursor *c)
 {
@@ -223,6 +235,37 @@ struct spop_action {
 void spop_write_set_var(struct writer *w, enum spop_scope scope, struct slice name,
                         const struct value *value);
 void spop_write_unset_var(struct writer *w, enum spop_scope scope, struct slice name);
+
+/* What a set-var of a name that is always the same begins with, made beforehand:
+ * SPOP_VARIABLE(scope, "name") is the initialiser of one. The value is to follow. */
+struct spop_variable {
+    uint8_t head[4]; /* type, arguments, scope, the name's length */
+    char name[28];   /* without a NUL; so long that the length takes one byte */
+};
+
+#define SPOP_VARIABLE(scope, name)                                                                 \
+    {                                                                                              \
+        {SPOP_SET_VAR, 3, (scope), sizeof(name) - 1}, name                                         \
+    }
+
+static inline void spop_write_variable(struct writer *w, const struct spop_variable *variable)
+{
+    writer_bytes(w,
+                 slice_of((const uint8_t *)variable, sizeof(variable->head) + variable->head[3]));
+}
+
+/* The value of one, as spop_write_value has it. */
+static inline void spop_write_text_value(struct writer *w, struct slice text)
+{
+    writer_uint8(w, VALUE_STRING);
+    spop_write_string(w, text);
+}
+
+static inline void spop_write_number_value(struct writer *w, uint64_t number)
+{
+    writer_uint8(w, VALUE_UINT64);
+    spop_write_varint(w, number);
+}
 
 /* Reading an ACK's payload. False at its end or at the first error, which c.error then tells: an
  * unknown action, scope or argument count is ERROR_MALFORMED. A set-var whose value is missing is

@@ -12,12 +12,6 @@ static_assert(VALUE_NULL == 0 && VALUE_BOOL == 1 && VALUE_INT32 == 2 && VALUE_UI
                   VALUE_STRING == 8 && VALUE_BINARY == 9,
               "the types of base/base.h are those of SPOE.txt 3.1");
 
-void spop_write_string(struct writer *w, struct slice s)
-{
-    spop_write_varint(w, s.size);
-    writer_bytes(w, s);
-}
-
 static void fail(struct writer *w, enum error error)
 {
     if (!w->error)
@@ -53,7 +47,7 @@ void spop_write_value(struct writer *w, const struct value *value)
         write_number(w, value->type, (uint64_t)value->integer);
         return;
     case VALUE_UINT64:
-        write_number(w, value->type, value->natural);
+        spop_write_number_value(w, value->natural);
         return;
     case VALUE_IPV4:
     case VALUE_IPV6:

@@ -14,12 +14,8 @@ size_t spop_varint_size(uint64_t number)
     return size;
 }
 
-void spop_write_varint(struct writer *w, uint64_t number)
+void spop__write_long_varint(struct writer *w, uint64_t number)
 {
-    if (number < SPOP_VARINT_ONE_BYTE) {
-        writer_uint8(w, (uint8_t)number);
-        return;
-    }
     uint8_t *p = writer_reserve(w, spop_varint_size(number));
     if (!p)
         return;

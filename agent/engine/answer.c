@@ -101,69 +101,112 @@ static uint64_t remaining_of(const struct engine_take *take)
     return remaining > later ? remaining - later : 0;
 }
 
-static struct value text_value(struct slice text)
+/* ---- the ACK ------------------------------------------------------------------------------- */
+
+static void put_variable(struct writer *w, enum rules_answer variable)
 {
-    return (struct value){.type = VALUE_STRING, .bytes = text};
+    static const struct spop_variable variables[] = {
+#define ANSWER_VARIABLE(name, text)                                                                \
+    [RULES_ANSWER_##name] = SPOP_VARIABLE(SPOP_SCOPE_TRANSACTION, text),
+        RULES_ANSWER_TABLE(ANSWER_VARIABLE)
+#undef ANSWER_VARIABLE
+    };
+    spop_write_variable(w, &variables[variable]);
 }
 
-static struct value number_value(uint64_t number)
+static void put_bool(struct writer *w, enum rules_answer variable, bool boolean)
 {
-    return (struct value){.type = VALUE_UINT64, .natural = number};
+    put_variable(w, variable);
+    spop_write_value(w, &(struct value){.type = VALUE_BOOL, .boolean = boolean});
+}
+
+static void put_text(struct writer *w, enum rules_answer variable, struct slice text)
+{
+    put_variable(w, variable);
+    spop_write_text_value(w, text);
+}
+
+static void put_number(struct writer *w, enum rules_answer variable, uint64_t number)
+{
+    put_variable(w, variable);
+    spop_write_number_value(w, number);
 }
 
 /* RateLimit's value: "name";r=REMAINING;t=SECONDS (draft-ietf-httpapi-ratelimit-headers). Its t of
  * a refusal is the wait, since Retry-After may not be earlier than t. */
-static struct value ratelimit_value(const struct answer *answer, struct writer *w)
+static void put_ratelimit(struct writer *w, const struct answer *answer)
 {
     const struct engine_take *reason = answer->reason;
-    writer_uint8(w, '"');
-    writer_bytes(w, reason->limit->name);
-    writer_bytes(w, SLICE("\";r="));
-    writer_decimal(w, remaining_of(reason));
-    writer_bytes(w, SLICE(";t="));
-    writer_decimal(w, answer->allow ? seconds_up(reason->take.result.reset_after)
-                                    : retry_seconds(reason));
-    return text_value(writer_slice(w));
+    uint8_t bytes[RULES_NAME_MAX + 64];
+    struct writer text = writer_open(bytes, sizeof(bytes));
+    writer_uint8(&text, '"');
+    writer_bytes(&text, reason->limit->name);
+    writer_bytes(&text, SLICE("\";r="));
+    writer_decimal(&text, remaining_of(reason));
+    writer_bytes(&text, SLICE(";t="));
+    writer_decimal(&text, answer->allow ? seconds_up(reason->take.result.reset_after)
+                                        : retry_seconds(reason));
+    put_text(w, RULES_ANSWER_RATELIMIT, writer_slice(&text));
 }
 
-/* The value of one variable; NULL type when the answer hasn't got it. scratch keeps its text. */
-static struct value value_of(const struct answer *answer, enum rules_answer variable,
-                             struct writer *scratch)
+/* What the limit that is reported has to say. */
+static void put_of_limit(struct writer *w, const struct answer *answer, enum rules_answer variable)
 {
     const struct engine_take *reason = answer->reason;
-    struct value none = {.type = VALUE_NULL};
-
-    if (variable == RULES_ANSWER_ALLOW)
-        return (struct value){.type = VALUE_BOOL, .boolean = answer->allow};
-    if (variable == RULES_ANSWER_DENY)
-        return (struct value){.type = VALUE_BOOL, .boolean = !answer->allow};
-    if (variable == RULES_ANSWER_SHADOW)
-        return answer->shadow ? text_value(answer->shadow->name) : none;
-    if (variable == RULES_ANSWER_DELAY_MS)
-        return answer->delay ? number_value((answer->delay + 999) / 1000) : none;
-    if (!reason) {
-        bool named = variable == RULES_ANSWER_RULE && answer->named;
-        return named ? text_value(answer->named->name) : none;
-    }
     switch (variable) {
     case RULES_ANSWER_RULE:
-        return text_value(reason->limit->rule->name);
+        put_text(w, variable, reason->limit->rule->name);
+        break;
     case RULES_ANSWER_LIMIT:
-        return number_value(reason->limit->limit.units);
+        put_number(w, variable, reason->limit->limit.units);
+        break;
     case RULES_ANSWER_REMAINING:
-        return number_value(remaining_of(reason));
+        put_number(w, variable, remaining_of(reason));
+        break;
     case RULES_ANSWER_RESET:
-        return number_value(seconds_up(reason->take.result.reset_after));
+        put_number(w, variable, seconds_up(reason->take.result.reset_after));
+        break;
     case RULES_ANSWER_RETRY_AFTER:
-        return answer->allow ? none : number_value(retry_seconds(reason));
+        if (!answer->allow)
+            put_number(w, variable, retry_seconds(reason));
+        break;
     case RULES_ANSWER_SOURCE:
-        return text_value(store_source_name(reason->take.source));
+        put_text(w, variable, store_source_name(reason->take.source));
+        break;
     case RULES_ANSWER_RATELIMIT:
-        return ratelimit_value(answer, scratch);
+        put_ratelimit(w, answer);
+        break;
     case RULES_ANSWER_RATELIMIT_POLICY:
-        return text_value(reason->limit->policy);
+        put_text(w, variable, reason->limit->policy);
+        break;
     default:
-        return none;
+        break;
+    }
+}
+
+/* One variable, where the answer has it. */
+static void put(struct writer *w, const struct answer *answer, enum rules_answer variable)
+{
+    switch (variable) {
+    case RULES_ANSWER_ALLOW:
+        put_bool(w, variable, answer->allow);
+        break;
+    case RULES_ANSWER_DENY:
+        put_bool(w, variable, !answer->allow);
+        break;
+    case RULES_ANSWER_SHADOW:
+        if (answer->shadow)
+            put_text(w, variable, answer->shadow->name);
+        break;
+    case RULES_ANSWER_DELAY_MS:
+        if (answer->delay)
+            put_number(w, variable, (answer->delay + 999) / 1000);
+        break;
+    default:
+        if (answer->reason)
+            put_of_limit(w, answer, variable);
+        else if (variable == RULES_ANSWER_RULE && answer->named)
+            put_text(w, variable, answer->named->name);
     }
 }
 
@@ -171,16 +214,8 @@ static bool write_variables(const struct answer *answer, uint32_t variables, uin
                             uint64_t frame_id, uint32_t max_frame_size, struct writer *output)
 {
     uint8_t *frame = spop_frame_begin(output, SPOP_FRAME_ACK, SPOP_FLAG_FIN, stream_id, frame_id);
-    for (int i = 0; i < RULES_ANSWERS; i++) {
-        uint8_t text[RULES_NAME_MAX + 64];
-        struct writer scratch = writer_open(text, sizeof(text));
-        if (!(variables & 1u << i))
-            continue;
-        struct value value = value_of(answer, (enum rules_answer)i, &scratch);
-        if (value.type != VALUE_NULL)
-            spop_write_set_var(output, SPOP_SCOPE_TRANSACTION,
-                               rules_answer_name((enum rules_answer)i), &value);
-    }
+    for (uint32_t left = variables; left; left &= left - 1)
+        put(output, answer, (enum rules_answer)__builtin_ctz(left));
     return spop_frame_end(output, frame, max_frame_size);
 }
 
