@@ -31,6 +31,9 @@ struct engine_decision {
     struct engine_decision *next; /* of those not in use */
 };
 
+/* Arguments of a message whose slots are remembered. */
+#define ENGINE_POSITIONS 16
+
 struct engine {
     struct engine_options options;
     struct store *store;
@@ -43,9 +46,10 @@ struct engine {
     pthread_mutex_t rule_counters_lock;  /* of that pointer, for others to read it */
     struct engine_decision *spare;
     struct rules_matcher *matcher;
-    struct value *values;   /* by slot */
-    struct rules_hit *hits; /* by rule */
-    uint8_t *text;          /* the subjects of the decision that is being begun */
+    struct value *values;               /* by slot */
+    unsigned slot_at[ENGINE_POSITIONS]; /* of the argument that came there last */
+    struct rules_hit *hits;             /* by rule */
+    uint8_t *text;                      /* the subjects of the decision that is being begun */
     size_t text_size;
     size_t text_room;
     struct engine_counters counters;

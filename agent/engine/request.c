@@ -141,6 +141,20 @@ static bool add_hit(struct engine *engine, struct engine_decision *decision,
     return true;
 }
 
+/* Messages name their arguments in the same order again and again, so that a look at the name that
+ * came at this place last mostly saves looking it up. -1: no rule has it. */
+static int slot_of(struct engine *engine, size_t position, struct slice name)
+{
+    const struct rules_set *set = engine->set;
+    unsigned *last = &engine->slot_at[position % ENGINE_POSITIONS];
+    if (*last < set->slot_count && slice_equal(set->slot_names[*last], name))
+        return (int)*last;
+    int slot = rules_slot(set, name);
+    if (slot >= 0)
+        *last = (unsigned)slot;
+    return slot;
+}
+
 /* Reads one message's arguments into the slots, and what its rules ask into the decision. */
 static enum error match_message(struct engine *engine, struct engine_decision *decision,
                                 struct cursor *c, struct spop_message *message)
@@ -150,8 +164,8 @@ static enum error match_message(struct engine *engine, struct engine_decision *d
 
     for (size_t i = 0; i < set->slot_count; i++)
         engine->values[i].type = VALUE_NULL;
-    while (spop_next_argument(c, message, &argument)) {
-        int slot = rules_slot(set, argument.name);
+    for (size_t i = 0; spop_next_argument(c, message, &argument); i++) {
+        int slot = slot_of(engine, i, argument.name);
         if (slot >= 0)
             engine->values[slot] = argument.value;
     }
