@@ -258,7 +258,7 @@ static struct rules_overrides overrides_of(struct slice text)
 }
 
 /* The input's parts, with FILE_END between them: the rule file, and the files 1, 2 ... that it may
- * read. */
+ * read, which are also what the variables A, B ... say. */
 #define FILE_END  '\x1e'
 #define PARTS_MAX 10
 
@@ -293,6 +293,26 @@ static const char *read_file(void *context, const char *name, struct slice *text
     return NULL;
 }
 
+/* Every folder has them all, whatever the pattern says of their names. */
+static const char *list_files(void *context, const char *pattern, struct rules_file_names *names)
+{
+    static const char *const all[] = {"1", "2", "3", "4", "5", "6", "7", "8", "9"};
+    const struct parts *parts = context;
+    const char *slash = strrchr(pattern, '/');
+    require(strlen(pattern) <= RULES_PATH_MAX);
+    require(!slash || !memchr(pattern, '*', (size_t)(slash - pattern)));
+    *names = (struct rules_file_names){all, parts->count - 1};
+    return strstr(pattern, "lost") ? "there is no such folder" : NULL;
+}
+
+static struct slice variable(void *context, const char *name)
+{
+    const struct parts *parts = context;
+    size_t number = (size_t)(name[0] - 'A' + 1);
+    require(strlen(name) >= 1 && strlen(name) <= RULES_VARIABLE_MAX);
+    return number >= 1 && number < parts->count ? parts->texts[number] : slice_of(NULL, 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct slice text = slice_of(data, size);
@@ -301,7 +321,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct rules_environment environment = {
         .overrides = overrides_of(text),
         .context = &parts,
+        .variable = variable,
         .read_file = read_file,
+        .list_files = list_files,
     };
     load(text, NULL);
     load(parts.texts[0], &environment);
