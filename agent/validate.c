@@ -12,17 +12,17 @@
 static void print_help(FILE *stream)
 {
     fputs("usage: sluice validate FILE [--spoe SPOE_FILE]\n\n"
-          "Checks a rule file ('-' is standard input), and its candidate, and prints each mistake\n"
-          "in them, the line it is in, and where in that:\n\n"
+          "Checks a rule file ('-' is standard input), its candidate and all files that they\n"
+          "read, and prints each mistake in them, the line it is in, and where in that:\n\n"
           "  FILE:LINE:COLUMN: WHAT, expected WHAT\n\n"
           "What is right and yet of no use comes as FILE:LINE:COLUMN: warning: WHAT; a file with\n"
           "warnings alone is right.\n\n"
           "  -s, --spoe SPOE_FILE  HAProxy's SPOE configuration: warn of messages and arguments\n"
           "                        that the rules read and that it doesn't send\n"
           "  -h, --help            this text\n\n"
-          "As in sluice serve, the environment's " RULES_MODE_VARIABLE ", " RULES_NODES_VARIABLE
-          "\nand " RULES_INSTANCE_VARIABLE
-          " stand in place of the file's store.mode, store.nodes and\nstore.instance_id.\n\n"
+          "As in sluice serve, ${NAME} in a value is what the environment's NAME says, "
+          "and\n" RULES_MODE_VARIABLE ", " RULES_NODES_VARIABLE " and " RULES_INSTANCE_VARIABLE "\n"
+          "stand in place of the file's store.mode, store.nodes and store.instance_id.\n\n"
           "exit status: 0 when the file is right, 1 when it isn't or can't be read,\n"
           "2 for a wrong command line\n",
           stream);

@@ -135,6 +135,10 @@ static const struct wrong_file wrong_files[] = {
     {"listen: :0\n"
      "rules: !list []\n",
      "2:8: tag !list, expected a value without one\n"},
+    {"listen: :0\n"
+     "rules: [ { name: r, action: allow, match: { a: { <<: { is: x } } } } ]\n",
+     "2:50: merge key \"<<\", expected the keys themselves (merge keys are not supported; aliases "
+     "of whole values are)\n"},
     {AFTER("<<: { workers: 3 }\n"), "3:1: merge key \"<<\", expected the keys themselves (merge "
                                     "keys are not supported; aliases of whole values are)\n"},
     {AFTER("? [ 1 ]\n"

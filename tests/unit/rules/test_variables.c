@@ -269,6 +269,17 @@ START_TEST(a_value_is_told_as_the_file_has_it)
 }
 END_TEST
 
+/* What is asked of a running agent shows them. */
+START_TEST(words_are_those_of_the_file)
+{
+    struct folder folder = {.variables = variables};
+    struct rules_set *set = load_from(&folder, IS("\"${SECRET}\""));
+    ck_assert(slice_equal(set->rules[0].words->match, SLICE("{ a: { is: \"${SECRET}\" } }")));
+    ck_assert(applies(set, "a", text_value("hunter2")));
+    rules_free(set);
+}
+END_TEST
+
 /* ---- bounds -------------------------------------------------------------------------------- */
 
 START_TEST(names_are_so_long_and_not_longer)
@@ -337,5 +348,5 @@ END_TEST
 UNIT_MAIN("variables", values_are_put_together, every_kind_of_value_may_have_one, keys_have_none,
           what_is_wrong_with_a_variable, without_an_environment_none_is_set,
           what_a_variable_says_is_not_repeated, a_value_is_told_as_the_file_has_it,
-          names_are_so_long_and_not_longer, values_are_so_long_and_not_longer,
-          random_values_are_read_piece_by_piece)
+          words_are_those_of_the_file, names_are_so_long_and_not_longer,
+          values_are_so_long_and_not_longer, random_values_are_read_piece_by_piece)
