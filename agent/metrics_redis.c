@@ -79,6 +79,7 @@ static void write_takes(const struct control *control, FILE *stream)
     write_by(stream, calls, "kind", "take", TOTAL_CALLS(control, takes));
     write_by(stream, calls, "kind", "give", TOTAL_CALLS(control, gives));
     write_by(stream, calls, "kind", "repair", TOTAL_CALLS(control, repairs));
+    write_by(stream, calls, "kind", "reset", TOTAL_CALLS(control, resets));
     static const char again[] = "sluice_redis_commands_again_total";
     metrics__head(stream, again, "counter", "Commands sent once more, by why.");
     write_by(stream, again, "why", "moved", TOTAL_CALLS(control, moved));

@@ -112,6 +112,15 @@ void cell_forget_denial(struct cell *cell)
     cell->denied_until = 0;
 }
 
+void cell_forget(struct cell *cell)
+{
+    cell->told_at = 0;
+    cell->remaining = 0;
+    cell->denied_until = 0;
+    cell->leased = 0;
+    cell->batch.returns = true;
+}
+
 /* ---- going to Redis together --------------------------------------------------------------- */
 
 void cell_join(struct cell *cell, struct store_take *take)

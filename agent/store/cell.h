@@ -109,6 +109,10 @@ void cell_withdraw(struct cell *cell, const struct store_take *take);
 /* Units that were granted are being given back: what was refused may be had again. */
 void cell_forget_denial(struct cell *cell);
 
+/* The key has been reset: nothing is known of it any more, and what was leased of it is no longer
+ * charged. What is under way may still tell of what was before, and isn't remembered for long. */
+void cell_forget(struct cell *cell);
+
 /* Ends the lease, if its time is over or anyway; returns the units of it to be given back, as taken
  * at cell->lease_taken_at under cell->lease_limit. */
 uint64_t cell_end_lease(struct cell *cell, uint64_t now, bool anyway);

@@ -150,7 +150,6 @@ static void remove_cell(struct memory_store *memory, struct memory_stripe *strip
     }
     stripe->cells[hole] = (struct memory_cell){0};
     stripe->used--;
-    counter_add(&stripe->reclaimed, 1);
     atomic_fetch_sub(&memory->keys, 1);
 }
 
@@ -163,6 +162,7 @@ static size_t sweep(struct memory_store *memory, struct memory_stripe *stripe, s
         if (cell->expires && cell->expires <= now) {
             /* What moves into the hole is looked at next, so the hand stays. */
             remove_cell(memory, stripe, stripe->hand);
+            counter_add(&stripe->reclaimed, 1);
             removed++;
         } else {
             stripe->hand = cell_after(memory, stripe->hand);
@@ -326,6 +326,20 @@ static void memory_give(struct store *store, const struct store_take *take, uint
     pthread_mutex_unlock(&stripe->lock);
 }
 
+static enum store_status memory_reset(struct store *store, struct store_take *take, uint64_t now)
+{
+    struct memory_store *memory = memory_of(store);
+    struct memory_stripe *stripe = stripe_of(memory, take->key);
+    struct memory_cell *reusable;
+    take->source = STORE_SOURCE_MEMORY;
+    pthread_mutex_lock(&stripe->lock);
+    const struct memory_cell *cell = find(memory, stripe, take->key, &reusable, now);
+    if (cell)
+        remove_cell(memory, stripe, (size_t)(cell - stripe->cells));
+    pthread_mutex_unlock(&stripe->lock);
+    return STORE_ANSWERED;
+}
+
 static void memory_upkeep(struct store *store, uint64_t now)
 {
     struct memory_store *memory = memory_of(store);
@@ -373,6 +387,7 @@ static const struct store_operations memory_operations = {
     .name = "memory",
     .take = memory_take,
     .give = memory_give,
+    .reset = memory_reset,
     .upkeep = memory_upkeep,
     .statistics = memory_statistics,
     .free = memory_free,

@@ -1,36 +1,10 @@
-#include "agent/store/redis.h"
+#include "agent/store/redis_parts.h"
 
 #include <stdlib.h>
 
 /* Leases that are over are given back, and keys that no longer count are forgotten, this often
  * (seconds). */
 #define UPKEEP_PERIOD 0.02
-
-struct store_redis {
-    struct store store; /* first */
-    struct store_redis_options options;
-    struct redis_shards shards;
-    struct redis_calls calls;
-    struct redis_cells cells;
-    struct redis_cell_list turn;   /* something of theirs is to be sent at the end of the turn */
-    struct redis_cell_list leases; /* those that hold one */
-    struct store_takes waiting;    /* all that are pending, the earliest deadline first */
-    bool cancelled;
-    ev_prepare end_of_turn;
-    ev_timer deadline;
-    ev_timer upkeep;
-    struct store_redis_counters counters;
-};
-
-static struct store_redis *redis_of(struct store *store)
-{
-    return (struct store_redis *)store;
-}
-
-static uint64_t now_of(const struct store_redis *redis)
-{
-    return *redis->options.now;
-}
 
 static void touch(struct store_redis *redis, struct redis_cell *cell)
 {
@@ -40,8 +14,7 @@ static void touch(struct store_redis *redis, struct redis_cell *cell)
     TAILQ_INSERT_TAIL(&redis->turn, cell, of_turn);
 }
 
-/* The cell's shard by the present topology; NULL where nobody serves it. */
-static struct redis_shard *place(struct store_redis *redis, struct redis_cell *cell)
+struct redis_shard *redis__place(struct store_redis *redis, struct redis_cell *cell)
 {
     const struct topology *topology = redis->shards.topology;
     uint64_t version = topology ? topology->version : 0;
@@ -88,7 +61,7 @@ static void fail_batch(struct store_redis *redis, struct redis_cell *cell)
 static void send_given(struct store_redis *redis, struct redis_cell *cell)
 {
     uint64_t units = cell->given;
-    struct redis_shard *shard = place(redis, cell);
+    struct redis_shard *shard = redis__place(redis, cell);
     cell->given = 0;
     if (units == 0)
         return;
@@ -126,7 +99,7 @@ static void give_back(struct store_redis *redis, struct redis_cell *cell, const 
 
 static void end_lease(struct store_redis *redis, struct redis_cell *cell, bool anyway)
 {
-    uint64_t units = cell_end_lease(&cell->cell, now_of(redis), anyway);
+    uint64_t units = cell_end_lease(&cell->cell, redis__now(redis), anyway);
     if (units)
         give_back(redis, cell, &cell->cell.lease_limit, units, cell->cell.lease_taken_at,
                   cell->lease_session);
@@ -149,7 +122,7 @@ static void begin_lease(struct store_redis *redis, struct redis_cell *cell, uint
 static void redis_give(struct store *store, const struct store_take *take, uint64_t units,
                        uint64_t now)
 {
-    struct store_redis *redis = redis_of(store);
+    struct store_redis *redis = redis__of(store);
     struct redis_cell *cell = redis_cells_find(&redis->cells, take->key);
     (void)now;
     if (!cell || redis->cancelled) {
@@ -162,7 +135,7 @@ static void redis_give(struct store *store, const struct store_take *take, uint6
 
 static void redis_withdraw(struct store *store, const struct store_take *take)
 {
-    struct redis_cell *cell = redis_cells_find(&redis_of(store)->cells, take->key);
+    struct redis_cell *cell = redis_cells_find(&redis__of(store)->cells, take->key);
     if (cell)
         cell_withdraw(&cell->cell, take);
 }
@@ -171,9 +144,9 @@ static void redis_withdraw(struct store *store, const struct store_take *take)
 
 static void begin_take(struct store_redis *redis, struct redis_cell *cell)
 {
-    struct redis_shard *shard = place(redis, cell);
+    struct redis_shard *shard = redis__place(redis, cell);
     unsigned sharers = topology_watch_agents(redis->options.watch) * redis->options.workers;
-    while (cell_begin(&cell->cell, now_of(redis), sharers)) {
+    while (cell_begin(&cell->cell, redis__now(redis), sharers)) {
         const struct cell_batch *batch = &cell->cell.batch;
         struct redis_call *call =
             redis_shard_is_up(shard)
@@ -214,7 +187,7 @@ static void on_end_of_turn(struct ev_loop *loop, ev_prepare *watcher, int events
 static void repair(struct store_redis *redis, const struct redis_call *call,
                    const struct redis_limit_repair *needed)
 {
-    struct redis_shard *shard = place(redis, call->cell);
+    struct redis_shard *shard = redis__place(redis, call->cell);
     if (!needed->needed || !redis_shard_is_up(shard))
         return;
     struct redis_call *mending =
@@ -230,7 +203,7 @@ static void repair(struct store_redis *redis, const struct redis_call *call,
 /* What the server said in place of an answer counts against it. */
 static void count_against(struct store_redis *redis, struct redis_call *call)
 {
-    struct redis_shard *shard = place(redis, call->cell);
+    struct redis_shard *shard = redis__place(redis, call->cell);
     char why[REDIS_CALL_TEXT + 1] = "a reply made no sense";
     for (size_t i = 0; i < call->count; i++) {
         const struct redis_limit_reply *reply = &call->replies[i];
@@ -255,7 +228,7 @@ static void settle(struct store_redis *redis, struct redis_call *call,
     cell->session = call->session;
     cell->previous = outcome->previous;
     uint64_t held = cell->cell.leased;
-    uint64_t back = cell_settle(&cell->cell, outcome, now_of(redis), &answered);
+    uint64_t back = cell_settle(&cell->cell, outcome, redis__now(redis), &answered);
     give_back(redis, cell, &call->limit, back, outcome->taken_at, call->session);
     if (cell->cell.leased > held)
         begin_lease(redis, cell, call->session);
@@ -299,7 +272,7 @@ static bool send_whole(struct store_redis *redis, struct redis_call *call)
         call->replies[0].type != REDIS_LIMIT_REPLY_ERROR ||
         !slice_has_prefix(call->replies[0].text, SLICE("NOSCRIPT")))
         return false;
-    struct redis_shard *shard = place(redis, call->cell);
+    struct redis_shard *shard = redis__place(redis, call->cell);
     call->request.whole_script = true;
     counter_add(&redis->calls.counters.repeated, 1);
     return redis_shard_is_up(shard) && redis_call_begin(call, shard);
@@ -314,6 +287,8 @@ static void call_done(void *context, struct redis_call *call)
         take_done(redis, call);
     else if (call->kind == REDIS_CALL_GIVE)
         give_done(redis, call);
+    else if (call->kind == REDIS_CALL_RESET)
+        redis__reset_done(redis, call);
     redis_call_free(call);
 }
 
@@ -330,7 +305,7 @@ static void arm(struct store_redis *redis)
     const struct store_take *first = TAILQ_FIRST(&redis->waiting);
     if (!first || ev_is_active(&redis->deadline))
         return;
-    uint64_t now = now_of(redis);
+    uint64_t now = redis__now(redis);
     uint64_t left = first->pending.deadline > now ? first->pending.deadline - now : 0;
     ev_timer_set(&redis->deadline, (double)left / 1e6, 0.);
     ev_timer_start(redis->options.loop, &redis->deadline);
@@ -340,7 +315,7 @@ static void arm(struct store_redis *redis)
  * of a busy server is no more than that of an idle one. */
 static void count_late(struct store_redis *redis, struct redis_shard *shard)
 {
-    uint64_t now = now_of(redis);
+    uint64_t now = redis__now(redis);
     if (!redis_shard_is_up(shard) || now - shard->failed_at < redis->options.settings->deadline)
         return;
     shard->failed_at = now;
@@ -354,12 +329,12 @@ static void on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
     (void)loop;
     (void)events;
     while ((take = TAILQ_FIRST(&redis->waiting)) != NULL &&
-           take->pending.deadline <= now_of(redis)) {
+           take->pending.deadline <= redis__now(redis)) {
         struct redis_cell *cell = take->pending.cell;
         cell_expire(&cell->cell, take);
         answer(redis, take, STORE_LATE);
         /* This may end all that is under way there, and answer it. */
-        count_late(redis, place(redis, cell));
+        count_late(redis, redis__place(redis, cell));
     }
     arm(redis);
 }
@@ -376,8 +351,8 @@ static void on_upkeep(struct ev_loop *loop, ev_timer *watcher, int events)
         cell = next;
     }
     redis_calls_repeat(&redis->calls);
-    redis_shards_retire(&redis->shards, now_of(redis));
-    redis_cells_sweep(&redis->cells, now_of(redis));
+    redis_shards_retire(&redis->shards, redis__now(redis));
+    redis_cells_sweep(&redis->cells, redis__now(redis));
     counter_set(&redis->counters.keys, redis->cells.count);
 }
 
@@ -399,8 +374,14 @@ static struct redis_cell *add_cell(struct store_redis *redis, const struct store
     counter_add(&redis->counters.evicted, evicted);
     /* No batch of a cell that was forgotten has the number of one of this. */
     if (cell)
-        cell->cell.serial = now_of(redis);
+        cell->cell.serial = redis__now(redis);
     return cell;
+}
+
+struct redis_cell *redis__cell(struct store_redis *redis, const struct store_take *take)
+{
+    struct redis_cell *cell = redis_cells_find(&redis->cells, take->key);
+    return cell ? cell : add_cell(redis, take);
 }
 
 static void count_answered(struct store_redis *redis, const struct store_take *take)
@@ -416,10 +397,8 @@ static void count_answered(struct store_redis *redis, const struct store_take *t
 
 static enum store_status redis_take(struct store *store, struct store_take *take, uint64_t now)
 {
-    struct store_redis *redis = redis_of(store);
-    struct redis_cell *cell = redis_cells_find(&redis->cells, take->key);
-    if (!cell)
-        cell = add_cell(redis, take);
+    struct store_redis *redis = redis__of(store);
+    struct redis_cell *cell = redis__cell(redis, take);
     if (!cell) {
         counter_add(&redis->counters.full, 1);
         return STORE_FULL;
@@ -429,7 +408,7 @@ static enum store_status redis_take(struct store *store, struct store_take *take
         count_answered(redis, take);
         return STORE_ANSWERED;
     }
-    if (redis->cancelled || !redis_shard_is_up(place(redis, cell))) {
+    if (redis->cancelled || !redis_shard_is_up(redis__place(redis, cell))) {
         counter_add(&redis->counters.unavailable, 1);
         return STORE_UNAVAILABLE;
     }
@@ -448,7 +427,7 @@ static enum store_status redis_take(struct store *store, struct store_take *take
 
 static bool redis_refuses(struct store *store, struct store_take *take, uint64_t now)
 {
-    struct store_redis *redis = redis_of(store);
+    struct store_redis *redis = redis__of(store);
     const struct redis_cell *cell = redis_cells_find(&redis->cells, take->key);
     if (!cell || !cell_refuses(&cell->cell, take, now))
         return false;
@@ -458,7 +437,7 @@ static bool redis_refuses(struct store *store, struct store_take *take, uint64_t
 
 static uint64_t redis_known(struct store *store, const struct store_take *take, uint64_t now)
 {
-    struct store_redis *redis = redis_of(store);
+    struct store_redis *redis = redis__of(store);
     const struct redis_cell *cell = redis_cells_find(&redis->cells, take->key);
     return cell ? cell_known(&cell->cell, take->limit, now) : 0;
 }
@@ -471,7 +450,7 @@ static void redis_upkeep(struct store *store, uint64_t now)
 
 static void redis_statistics(struct store *store, struct store_statistics *statistics)
 {
-    const struct store_redis *redis = redis_of(store);
+    const struct store_redis *redis = redis__of(store);
     *statistics = (struct store_statistics){
         .keys = counter_read(&redis->counters.keys),
         .max_keys = redis->cells.max,
@@ -482,7 +461,7 @@ static void redis_statistics(struct store *store, struct store_statistics *stati
 
 static void redis_free(struct store *store)
 {
-    struct store_redis *redis = redis_of(store);
+    struct store_redis *redis = redis__of(store);
     redis_shards_free(&redis->shards);
     redis_calls_close(&redis->calls);
     redis_cells_close(&redis->cells);
@@ -497,6 +476,8 @@ static const struct store_operations redis_operations = {
     .refuses = redis_refuses,
     .known = redis_known,
     .withdraw = redis_withdraw,
+    .reset = redis__reset,
+    .forget = redis__forget,
     .upkeep = redis_upkeep,
     .statistics = redis_statistics,
     .free = redis_free,
@@ -549,7 +530,7 @@ struct store *store_redis_create(const struct store_redis_options *options)
 
 void store_redis_follow(struct store *store)
 {
-    struct store_redis *redis = redis_of(store);
+    struct store_redis *redis = redis__of(store);
     struct topology *topology = topology_watch_hold(redis->options.watch);
     const struct topology *present = redis->shards.topology;
     if (!topology || redis->cancelled || (present && present->version == topology->version))
@@ -560,7 +541,7 @@ void store_redis_follow(struct store *store)
 
 void store_redis_cancel(struct store *store)
 {
-    struct store_redis *redis = redis_of(store);
+    struct store_redis *redis = redis__of(store);
     struct redis_cell *cell;
     if (redis->cancelled)
         return;
@@ -574,7 +555,7 @@ void store_redis_cancel(struct store *store)
     while ((cell = TAILQ_FIRST(&redis->turn)) != NULL) {
         TAILQ_REMOVE(&redis->turn, cell, of_turn);
         cell->in_turn = false;
-        while (cell_begin(&cell->cell, now_of(redis), 1))
+        while (cell_begin(&cell->cell, redis__now(redis), 1))
             fail_batch(redis, cell);
     }
 }
@@ -594,5 +575,5 @@ void store_redis_look(struct store *store,
                                   const struct redis_link_counters *counters),
                       void *context)
 {
-    redis_shards_look(&redis_of(store)->shards, see, context);
+    redis_shards_look(&redis__of(store)->shards, see, context);
 }

@@ -58,6 +58,8 @@ static struct redis_limit_commands write_commands(struct redis_call *call)
         return redis_limit_write_give(&w, &call->request);
     case REDIS_CALL_REPAIR:
         return redis_limit_write_repair(&w, &call->request, &call->repair);
+    case REDIS_CALL_RESET:
+        return redis_limit_write_reset(&w, &call->request);
     }
     return (struct redis_limit_commands){0};
 }
@@ -80,6 +82,7 @@ static void count_call(struct redis_call *call)
         [REDIS_CALL_TAKE] = &counters->takes,
         [REDIS_CALL_GIVE] = &counters->gives,
         [REDIS_CALL_REPAIR] = &counters->repairs,
+        [REDIS_CALL_RESET] = &counters->resets,
     };
     counter_add(by_kind[call->kind], 1);
 }

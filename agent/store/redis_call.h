@@ -22,6 +22,7 @@ enum redis_call_kind {
     REDIS_CALL_TAKE,
     REDIS_CALL_GIVE,
     REDIS_CALL_REPAIR,
+    REDIS_CALL_RESET,
 };
 
 /* A reply as it is kept until all are there: an error's or a text's first bytes. */
@@ -44,8 +45,9 @@ struct redis_call {
     struct limit limit; /* request.limit points here */
     struct redis_limit_request request;
     struct redis_limit_repair repair;
-    uint64_t session; /* of the connection that the last command was sent on */
-    size_t count;     /* commands */
+    struct store_take *reset; /* RESET: whoever is told */
+    uint64_t session;         /* of the connection that the last command was sent on */
+    size_t count;             /* commands */
     size_t answered;
     unsigned redirects;
     unsigned repeats;
@@ -61,6 +63,7 @@ struct redis_call_counters {
     struct counter takes; /* calls */
     struct counter gives;
     struct counter repairs;
+    struct counter resets;
     struct counter moved;    /* commands that were redirected, and why */
     struct counter asked;    /* ASK */
     struct counter repeated; /* TRYAGAIN, or a script that had to be sent whole */

@@ -16,6 +16,8 @@ struct redis_limit__form {
     enum redis_limit_status (*read_give)(const struct redis_limit_request *request,
                                          const struct redis_limit_reply *reply,
                                          struct redis_limit_repair *repair);
+    struct redis_limit_commands (*write_reset)(struct writer *w,
+                                               const struct redis_limit_request *request);
 };
 
 extern const struct redis_limit__form redis_limit__window; /* fixed or sliding */

@@ -65,3 +65,11 @@ enum redis_limit_status redis_limit_read_give(const struct redis_limit_request *
         return REDIS_LIMIT_FAILED;
     return form_of(request)->read_give(request, &replies[0], repair);
 }
+
+struct redis_limit_commands redis_limit_write_reset(struct writer *w,
+                                                    const struct redis_limit_request *request)
+{
+    if (request->limit->units == 0)
+        return (struct redis_limit_commands){0};
+    return form_of(request)->write_reset(w, request);
+}

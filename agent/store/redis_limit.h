@@ -142,6 +142,12 @@ enum redis_limit_status redis_limit_read_give(const struct redis_limit_request *
                                               const struct redis_limit_reply *replies, size_t count,
                                               struct redis_limit_repair *repair);
 
+/* Deletes what is kept of a request's limit and key, as of its now: of a window that, and the one
+ * before it, which a sliding window counts too. What its replies are doesn't matter, if none is an
+ * error. */
+struct redis_limit_commands redis_limit_write_reset(struct writer *w,
+                                                    const struct redis_limit_request *request);
+
 /* Of the limit, key and now of a request; what its replies are doesn't matter. */
 struct redis_limit_commands redis_limit_write_repair(struct writer *w,
                                                      const struct redis_limit_request *request,

@@ -4,6 +4,10 @@
  * so that their sums stay below 2^53. */
 #define TIME_END ((uint64_t)1 << 52)
 
+/* What a key's value is called, behind the key. */
+#define BUCKET ":bucket"
+#define LOG    ":log"
+
 static uint64_t patience_of(const struct limit *limit)
 {
     return limit->window > LIMIT_LATE_MAX ? limit->window : LIMIT_LATE_MAX;
@@ -50,8 +54,8 @@ write_bucket(struct writer *w, const struct redis_limit_request *request, bool g
 {
     const struct limit *limit = request->limit;
     const uint64_t arguments[] = {asked_by(request), limit->units, limit->window, limit->burst};
-    return write_call(w, request, give, &redis_limit__script_token_bucket, SLICE(":bucket"),
-                      arguments, sizeof(arguments) / sizeof(arguments[0]));
+    return write_call(w, request, give, &redis_limit__script_token_bucket, SLICE(BUCKET), arguments,
+                      sizeof(arguments) / sizeof(arguments[0]));
 }
 
 static struct redis_limit_commands write_log(struct writer *w,
@@ -63,7 +67,7 @@ static struct redis_limit_commands write_log(struct writer *w,
         limit->units,
         limit->window,
     };
-    return write_call(w, request, give, &redis_limit__script_sliding_log, SLICE(":log"), arguments,
+    return write_call(w, request, give, &redis_limit__script_sliding_log, SLICE(LOG), arguments,
                       sizeof(arguments) / sizeof(arguments[0]));
 }
 
@@ -89,6 +93,29 @@ static struct redis_limit_commands write_log_give(struct writer *w,
                                                   const struct redis_limit_request *request)
 {
     return write_log(w, request, true);
+}
+
+static struct redis_limit_commands
+delete_value(struct writer *w, const struct redis_limit_request *request, struct slice suffix)
+{
+    struct redis_limit_commands commands = {0};
+    resp_array(w, 2);
+    resp_text(w, SLICE("DEL"));
+    resp_joined(w, request->key, suffix);
+    redis_limit__append(&commands, w, 0);
+    return commands;
+}
+
+static struct redis_limit_commands write_bucket_reset(struct writer *w,
+                                                      const struct redis_limit_request *request)
+{
+    return delete_value(w, request, SLICE(BUCKET));
+}
+
+static struct redis_limit_commands write_log_reset(struct writer *w,
+                                                   const struct redis_limit_request *request)
+{
+    return delete_value(w, request, SLICE(LOG));
 }
 
 /* ---- replies ------------------------------------------------------------------------------- */
@@ -221,6 +248,7 @@ const struct redis_limit__form redis_limit__token_bucket = {
     .read_take = read_bucket,
     .write_give = write_bucket_give,
     .read_give = read_give,
+    .write_reset = write_bucket_reset,
 };
 
 const struct redis_limit__form redis_limit__sliding_log = {
@@ -228,4 +256,5 @@ const struct redis_limit__form redis_limit__sliding_log = {
     .read_take = read_log,
     .write_give = write_log_give,
     .read_give = read_give,
+    .write_reset = write_log_reset,
 };

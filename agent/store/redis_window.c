@@ -125,6 +125,27 @@ static struct redis_limit_commands write_give(struct writer *w,
     return commands;
 }
 
+static void append_delete(struct redis_limit_commands *commands, struct writer *w,
+                          const struct redis_limit_request *request, uint64_t index)
+{
+    size_t begin = writer_size(w);
+    resp_array(w, 2);
+    resp_text(w, SLICE("DEL"));
+    write_counter(w, request, index);
+    redis_limit__append(commands, w, begin);
+}
+
+static struct redis_limit_commands write_reset(struct writer *w,
+                                               const struct redis_limit_request *request)
+{
+    struct redis_limit_commands commands = {0};
+    uint64_t index = index_of(request->limit, request->now);
+    if (span_of(request->limit) > 1 && index > 0)
+        append_delete(&commands, w, request, index - 1);
+    append_delete(&commands, w, request, index);
+    return commands;
+}
+
 /* The time to live is the same whoever sets it and however often. */
 struct redis_limit_commands redis_limit_write_repair(struct writer *w,
                                                      const struct redis_limit_request *request,
@@ -238,4 +259,5 @@ const struct redis_limit__form redis_limit__window = {
     .read_take = read_take,
     .write_give = write_give,
     .read_give = read_give,
+    .write_reset = write_reset,
 };

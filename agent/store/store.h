@@ -89,6 +89,8 @@ struct store_operations {
     bool (*refuses)(struct store *store, struct store_take *take, uint64_t now);
     uint64_t (*known)(struct store *store, const struct store_take *take, uint64_t now);
     void (*withdraw)(struct store *store, const struct store_take *take);
+    enum store_status (*reset)(struct store *store, struct store_take *take, uint64_t now);
+    void (*forget)(struct store *store, const struct store_take *take);
     /* Regular upkeep, a bounded piece of it a call; called about every STORE_UPKEEP_PERIOD. */
     void (*upkeep)(struct store *store, uint64_t now);
     void (*statistics)(struct store *store, struct store_statistics *statistics);
@@ -138,6 +140,23 @@ static inline void store_withdraw(struct store *store, const struct store_take *
 {
     if (store->operations->withdraw)
         store->operations->withdraw(store, take);
+}
+
+/* Makes a take's key as good as never seen. Answers as a take does, at once or by its callback, but
+ * not by a deadline: where the store is reached through a connection, when that is lost at the
+ * latest. The result says nothing. STORE_UNAVAILABLE: it may have been done or not. */
+static inline enum store_status store_reset(struct store *store, struct store_take *take,
+                                            uint64_t now)
+{
+    return store->operations->reset ? store->operations->reset(store, take, now)
+                                    : STORE_UNAVAILABLE;
+}
+
+/* What this store remembers of a key that has been reset through another one. */
+static inline void store_forget(struct store *store, const struct store_take *take)
+{
+    if (store->operations->forget)
+        store->operations->forget(store, take);
 }
 
 static inline void store_upkeep(struct store *store, uint64_t now)

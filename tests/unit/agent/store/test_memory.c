@@ -450,6 +450,27 @@ START_TEST(a_key_that_has_no_room_is_not_raised)
 }
 END_TEST
 
+START_TEST(a_key_that_is_reset_is_as_good_as_never_seen)
+{
+    struct store *store = store_memory_create(100, 1 << 20);
+    for (size_t i = 0; i < sizeof(ten_of_each_kind) / sizeof(ten_of_each_kind[0]); i++) {
+        const struct limit *limit = &ten_of_each_kind[i];
+        struct store_take reset = {.key = key_of(i), .limit = limit};
+        for (int j = 0; j < 10; j++)
+            ck_assert_uint_eq(grant(store, i, limit, START), 1);
+        ck_assert_uint_eq(grant(store, i, limit, START), 0);
+        ck_assert_int_eq(store_reset(store, &reset, START), STORE_ANSWERED);
+        ck_assert_uint_eq(statistics_of(store).keys, 0);
+        ck_assert_uint_eq(statistics_of(store).log_bytes, 0);
+        ck_assert_uint_eq(grant(store, i, limit, START), 1);
+        ck_assert_int_eq(store_reset(store, &reset, START), STORE_ANSWERED);
+        ck_assert_int_eq(store_reset(store, &reset, START), STORE_ANSWERED); /* there is none */
+    }
+    ck_assert_uint_eq(statistics_of(store).reclaimed, 0);
+    store_free(store);
+}
+END_TEST
+
 UNIT_MAIN("memory", threads_share_one_limit_exactly, what_is_given_back_can_be_taken_again,
           a_limit_of_zero_keeps_no_key, a_full_store_says_so, a_full_store_of_many_stripes_says_so,
           upkeep_takes_out_what_has_expired_and_nothing_else,
@@ -460,4 +481,5 @@ UNIT_MAIN("memory", threads_share_one_limit_exactly, what_is_given_back_can_be_t
           a_key_that_takes_the_place_of_an_expired_one_takes_its_log_along,
           a_log_goes_on_when_its_limit_is_changed, what_is_known_from_elsewhere_is_charged_once,
           no_more_is_charged_than_there_can_be, a_log_is_raised_under_a_limit_that_was_changed,
-          a_key_that_has_no_room_is_not_raised, what_was_raised_comes_free_in_time)
+          a_key_that_has_no_room_is_not_raised, what_was_raised_comes_free_in_time,
+          a_key_that_is_reset_is_as_good_as_never_seen)

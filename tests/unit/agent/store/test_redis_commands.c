@@ -16,6 +16,9 @@ static void expect_written(int line, const char *expected,
 #define expect_give_commands(request, expected)                                                    \
     expect_written(__LINE__, (expected), (request), redis_limit_write_give)
 
+#define expect_reset_commands(request, expected)                                                   \
+    expect_written(__LINE__, (expected), (request), redis_limit_write_reset)
+
 START_TEST(bytes_on_the_wire)
 {
     struct writer w = writer_open(buffer, sizeof(buffer));
@@ -83,6 +86,21 @@ START_TEST(the_windows_give_back_while_it_matters)
     expect_give_commands(&request, "DECRBY s{a}:r:29166667 3");
     request.units = 0;
     expect_give_commands(&request, "");
+}
+END_TEST
+
+START_TEST(a_reset_deletes_what_still_counts)
+{
+    struct redis_limit_request request = request_of(&fixed, START + 1, 0);
+    expect_reset_commands(&request, "DEL s{a}:r:29166667");
+    request.limit = &sliding;
+    expect_reset_commands(&request, "DEL s{a}:r:29166666; DEL s{a}:r:29166667");
+    request.now = 5; /* there is none before */
+    expect_reset_commands(&request, "DEL s{a}:r:0");
+    request.limit = &bucket;
+    expect_reset_commands(&request, "DEL s{a}:r:bucket");
+    request.limit = &sliding_log;
+    expect_reset_commands(&request, "DEL s{a}:r:log");
 }
 END_TEST
 
