@@ -1,21 +1,8 @@
 /* Each allocation of a conversation fails in turn: whatever it was for, nothing is answered wrongly
  * or twice, the peer is told or cut off, and nothing leaks. */
 #include "agent/connection_bench.h"
-#include "allocations.h"
 #include "main.h"
-
-/* Allocations of the agent's that still succeed before one fails. Those of the test and of Check
- * come in between and don't count. */
-static size_t left;
-static bool armed;
-static bool has_failed;
-
-static bool fails(void)
-{
-    bool now = armed && !has_failed && left-- == 0;
-    has_failed = has_failed || now;
-    return now;
-}
+#include "nth_allocation.h"
 
 static void agent_turns(struct bench *bench)
 {

@@ -5,20 +5,8 @@
 #include <unistd.h>
 
 #include "agent/file.h"
-#include "allocations.h"
 #include "main.h"
-
-/* Allocations that still succeed before one fails. */
-static size_t left;
-static bool armed;
-static bool has_failed;
-
-static bool fails(void)
-{
-    bool now = armed && !has_failed && left-- == 0;
-    has_failed = has_failed || now;
-    return now;
-}
+#include "nth_allocation.h"
 
 /* ---- folders ------------------------------------------------------------------------------- */
 
