@@ -54,12 +54,14 @@ static void write_counter(struct writer *w, const struct redis_limit_request *re
     resp_joined(w, request->key, writer_slice(&s));
 }
 
-static void append_get(struct redis_limit_commands *commands, struct writer *w,
-                       const struct redis_limit_request *request, uint64_t index)
+/* GET or DEL. */
+static void append_command(struct redis_limit_commands *commands, struct writer *w,
+                           const struct redis_limit_request *request, struct slice name,
+                           uint64_t index)
 {
     size_t begin = writer_size(w);
     resp_array(w, 2);
-    resp_text(w, SLICE("GET"));
+    resp_text(w, name);
     write_counter(w, request, index);
     redis_limit__append(commands, w, begin);
 }
@@ -106,7 +108,8 @@ static struct redis_limit_commands write_take(struct writer *w,
 {
     struct redis_limit_commands commands = {0};
     if (reads_previous(request))
-        append_get(&commands, w, request, index_of(request->limit, request->now) - 1);
+        append_command(&commands, w, request, SLICE("GET"),
+                       index_of(request->limit, request->now) - 1);
     if (request->first)
         append_create(&commands, w, request);
     append_change(&commands, w, request, SLICE("INCRBY"), request->now, drawn_by(request));
@@ -125,24 +128,14 @@ static struct redis_limit_commands write_give(struct writer *w,
     return commands;
 }
 
-static void append_delete(struct redis_limit_commands *commands, struct writer *w,
-                          const struct redis_limit_request *request, uint64_t index)
-{
-    size_t begin = writer_size(w);
-    resp_array(w, 2);
-    resp_text(w, SLICE("DEL"));
-    write_counter(w, request, index);
-    redis_limit__append(commands, w, begin);
-}
-
 static struct redis_limit_commands write_reset(struct writer *w,
                                                const struct redis_limit_request *request)
 {
     struct redis_limit_commands commands = {0};
     uint64_t index = index_of(request->limit, request->now);
     if (span_of(request->limit) > 1 && index > 0)
-        append_delete(&commands, w, request, index - 1);
-    append_delete(&commands, w, request, index);
+        append_command(&commands, w, request, SLICE("DEL"), index - 1);
+    append_command(&commands, w, request, SLICE("DEL"), index);
     return commands;
 }
 

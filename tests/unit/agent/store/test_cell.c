@@ -523,7 +523,35 @@ START_TEST(a_refusal_among_several_limits_is_remembered_for_a_short_while)
 }
 END_TEST
 
-UNIT_MAIN("cell", a_refusal_among_several_limits_is_remembered_for_a_short_while,
+START_TEST(a_key_that_was_reset_is_asked_for_again)
+{
+    struct cell cell;
+    struct store_takes answered = TAILQ_HEAD_INITIALIZER(answered);
+    struct store_take take = {.limit = &ten, .wanted = 1};
+    struct redis_limit_outcome full = {.result = {.retry_after = MINUTE, .reset_after = MINUTE},
+                                       .next_after = MINUTE};
+    cell_open(&cell);
+    cell_join(&cell, &take);
+    ck_assert(cell_begin(&cell, START, 1));
+    cell_settle(&cell, &full, START, &answered);
+    ck_assert(cell_refuses(&cell, &take, START + MINUTE - 1));
+    ck_assert_uint_eq(cell_known(&cell, &ten, START), 10);
+
+    cell_forget(&cell);
+    ck_assert(!cell_refuses(&cell, &take, START));
+    ck_assert_uint_eq(cell_known(&cell, &ten, START), 0);
+    /* What was under way meanwhile may be of before: it is believed for a short while. */
+    cell_join(&cell, &take);
+    ck_assert(cell_begin(&cell, START, 1));
+    cell_forget(&cell);
+    cell_settle(&cell, &full, START, &answered);
+    ck_assert(cell_refuses(&cell, &take, START + CELL_LEASE_MAX - 1));
+    ck_assert(!cell_refuses(&cell, &take, START + CELL_LEASE_MAX));
+}
+END_TEST
+
+UNIT_MAIN("cell", a_key_that_was_reset_is_asked_for_again,
+          a_refusal_among_several_limits_is_remembered_for_a_short_while,
           takes_that_come_while_one_is_under_way_go_together,
           what_one_take_can_not_use_the_next_may, a_hot_key_costs_one_command_a_round_trip,
           a_refusal_is_remembered_until_a_unit_can_be_had, a_refusal_answers_those_that_wait,

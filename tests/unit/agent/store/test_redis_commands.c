@@ -99,7 +99,7 @@ START_TEST(a_reset_deletes_what_still_counts)
     expect_reset_commands(&request, "DEL s{a}:r:0");
     request.limit = &bucket;
     expect_reset_commands(&request, "DEL s{a}:r:bucket");
-    request.limit = &sliding_log;
+    request.limit = &log_of_10;
     expect_reset_commands(&request, "DEL s{a}:r:log");
 }
 END_TEST
@@ -287,4 +287,4 @@ UNIT_MAIN("redis_commands", bytes_on_the_wire, a_window_is_made_by_its_first_tak
           the_windows_give_back_while_it_matters, scripts_are_called_by_name,
           scripts_are_sent_whole_on_demand, a_script_is_asked_for_what_can_be_had,
           a_limit_of_0_is_not_sent, commands_fit_their_room, first_in_a_window,
-          first_once_more_when_the_window_before_has_settled)
+          first_once_more_when_the_window_before_has_settled, a_reset_deletes_what_still_counts)
