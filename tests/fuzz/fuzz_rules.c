@@ -308,9 +308,10 @@ static const char *list_files(void *context, const char *pattern, struct rules_f
 static struct slice variable(void *context, const char *name)
 {
     const struct parts *parts = context;
-    size_t number = (size_t)(name[0] - 'A' + 1);
     require(strlen(name) >= 1 && strlen(name) <= RULES_VARIABLE_MAX);
-    return number >= 1 && number < parts->count ? parts->texts[number] : slice_of(NULL, 0);
+    int number = name[0] - 'A' + 1;
+    bool is_set = number >= 1 && (size_t)number < parts->count;
+    return is_set ? parts->texts[number] : slice_of(NULL, 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
