@@ -3,60 +3,6 @@
 #include "agent/metrics_parts.h"
 #include "agent/totals.h"
 
-/* Servers of the present topology, and those that are being left. */
-#define SERVERS_MAX ((size_t)(2 * TOPOLOGY_SHARDS_MAX))
-
-/* What the workers' connections to one server come to. */
-struct server {
-    char name[TOPOLOGY_NAME_MAX + 1];
-    uint64_t up;
-    uint64_t breakers[BREAKER_HALF_OPEN + 1];
-    uint64_t connects;
-    uint64_t failures;
-    uint64_t opened;
-    uint64_t commands;
-    int64_t clock_offset; /* of the worker that was looked at last */
-    uint64_t round_trip;
-};
-
-struct servers {
-    size_t count;
-    struct server server[SERVERS_MAX];
-};
-
-/* ---- sums over the workers ----------------------------------------------------------------- */
-
-static struct server *server_of(struct servers *servers, const char *name)
-{
-    for (size_t i = 0; i < servers->count; i++)
-        if (strcmp(servers->server[i].name, name) == 0)
-            return &servers->server[i];
-    if (servers->count == SERVERS_MAX)
-        return NULL;
-    struct server *server = &servers->server[servers->count++];
-    *server = (struct server){0};
-    memcpy(server->name, name, strlen(name) + 1);
-    return server;
-}
-
-static void add_server(void *context, const struct topology_shard *shard,
-                       const struct redis_link_counters *counters)
-{
-    struct server *server = server_of(context, shard->name);
-    if (!server)
-        return;
-    uint64_t breaker = counter_read(&counters->breaker);
-    server->up += counter_read(&counters->phase) == REDIS_LINK_UP;
-    if (breaker <= BREAKER_HALF_OPEN)
-        server->breakers[breaker]++;
-    server->connects += counter_read(&counters->connects);
-    server->failures += counter_read(&counters->failures);
-    server->opened += counter_read(&counters->opened);
-    server->commands += counter_read(&counters->commands);
-    server->clock_offset = (int64_t)counter_read(&counters->clock_offset);
-    server->round_trip = counter_read(&counters->round_trip);
-}
-
 /* ---- writing ------------------------------------------------------------------------------- */
 
 static void write_by(FILE *stream, const char *name, const char *label, const char *value,
@@ -151,22 +97,19 @@ static void write_clocks(FILE *stream, const struct servers *servers)
 
 static void write_servers(const struct control *control, FILE *stream)
 {
-    struct servers *servers = malloc(sizeof(*servers));
+    struct servers *servers = totals_of_servers(control);
     if (!servers)
         return;
-    servers->count = 0;
-    for (unsigned i = 0; i < control->worker_count; i++)
-        store_redis_look(worker_redis(control->workers[i]), add_server, servers);
     write_health(stream, servers);
     write_counter(stream, servers, "sluice_redis_connects_total", "Connections that came up.",
-                  offsetof(struct server, connects));
+                  offsetof(struct server_totals, connects));
     write_counter(stream, servers, "sluice_redis_failures_total",
                   "Failures of connections, late answers and error replies, as the breakers count.",
-                  offsetof(struct server, failures));
+                  offsetof(struct server_totals, failures));
     write_counter(stream, servers, "sluice_redis_breaker_opened_total",
-                  "Times that a worker's breaker opened.", offsetof(struct server, opened));
+                  "Times that a worker's breaker opened.", offsetof(struct server_totals, opened));
     write_counter(stream, servers, "sluice_redis_commands_total", "Commands sent.",
-                  offsetof(struct server, commands));
+                  offsetof(struct server_totals, commands));
     write_clocks(stream, servers);
     free(servers);
 }

@@ -1,3 +1,5 @@
+#include <stdlib.h>
+
 #include "agent/totals.h"
 
 static uint64_t at(const void *counters, size_t offset)
@@ -68,4 +70,45 @@ struct rule_counters *totals_of_rules(const struct control *control)
         }
     }
     return sum;
+}
+
+static struct server_totals *server_of(struct servers *servers, const char *name)
+{
+    for (size_t i = 0; i < servers->count; i++)
+        if (strcmp(servers->server[i].name, name) == 0)
+            return &servers->server[i];
+    if (servers->count == TOTALS_SERVERS_MAX)
+        return NULL;
+    struct server_totals *server = &servers->server[servers->count++];
+    *server = (struct server_totals){0};
+    memcpy(server->name, name, strlen(name) + 1);
+    return server;
+}
+
+static void add_server(void *context, const struct topology_shard *shard,
+                       const struct redis_link_counters *counters)
+{
+    struct server_totals *server = server_of(context, shard->name);
+    if (!server)
+        return;
+    memcpy(server->address, shard->address, sizeof(server->address));
+    server->port = shard->port;
+    uint64_t breaker = counter_read(&counters->breaker);
+    server->up += counter_read(&counters->phase) == REDIS_LINK_UP;
+    if (breaker <= BREAKER_HALF_OPEN)
+        server->breakers[breaker]++;
+    server->connects += counter_read(&counters->connects);
+    server->failures += counter_read(&counters->failures);
+    server->opened += counter_read(&counters->opened);
+    server->commands += counter_read(&counters->commands);
+    server->clock_offset = (int64_t)counter_read(&counters->clock_offset);
+    server->round_trip = counter_read(&counters->round_trip);
+}
+
+struct servers *totals_of_servers(const struct control *control)
+{
+    struct servers *servers = calloc(1, sizeof(*servers));
+    for (unsigned i = 0; servers && i < control->worker_count; i++)
+        store_redis_look(worker_redis(control->workers[i]), add_server, servers);
+    return servers;
 }

@@ -27,3 +27,30 @@ unsigned totals_open_connections(const struct control *control);
 /* Of the rules that a worker has: at a reload another may have others already. To be released. NULL
  * when out of memory. */
 struct rule_counters *totals_of_rules(const struct control *control);
+
+/* Servers of the present topology, and those that are being left. */
+#define TOTALS_SERVERS_MAX ((size_t)(2 * TOPOLOGY_SHARDS_MAX))
+
+/* What the workers' connections to one server come to. */
+struct server_totals {
+    char name[TOPOLOGY_NAME_MAX + 1];
+    char address[TOPOLOGY_ADDRESS_MAX + 1];
+    uint16_t port;
+    uint64_t up;                              /* workers whose connection is up */
+    uint64_t breakers[BREAKER_HALF_OPEN + 1]; /* workers, by their breaker's phase */
+    uint64_t connects;
+    uint64_t failures;
+    uint64_t opened;
+    uint64_t commands;
+    int64_t
+        clock_offset; /* microseconds; of the worker that was looked at last, as is round_trip */
+    uint64_t round_trip;
+};
+
+struct servers {
+    size_t count;
+    struct server_totals server[TOTALS_SERVERS_MAX];
+};
+
+/* Only where counters are shared. To be freed with free. NULL when out of memory. */
+struct servers *totals_of_servers(const struct control *control);
