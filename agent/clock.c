@@ -23,3 +23,8 @@ uint64_t clock_now(void)
     pthread_once(&anchored, anchor);
     return read_clock(CLOCK_MONOTONIC) + offset;
 }
+
+int64_t clock_wall_ahead(void)
+{
+    return (int64_t)(read_clock(CLOCK_REALTIME) - clock_now());
+}

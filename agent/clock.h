@@ -10,3 +10,7 @@
 
 /* Thread-safe. */
 uint64_t clock_now(void);
+
+/* By how many microseconds the system's clock, which may have been set since, is ahead of it now.
+ * Thread-safe. */
+int64_t clock_wall_ahead(void);

@@ -20,6 +20,7 @@ struct worker {
     ev_timer expiry;
     struct store *redis; /* NULL: counters aren't shared */
     struct candidate candidate;
+    int64_t wall_ahead; /* of host.now, as it was a moment ago */
     atomic_uint load;
     bool told_drained;
 
@@ -113,6 +114,7 @@ static void on_expiry(struct ev_loop *loop, ev_timer *watcher, int events)
     struct worker *worker = watcher->data;
     (void)loop;
     (void)events;
+    worker->wall_ahead = clock_wall_ahead();
     connections_expire(&worker->host);
 }
 
@@ -152,7 +154,11 @@ static struct engine *create_engine(struct worker *worker)
 {
     const struct worker_options *options = &worker->options;
     struct engine_options engine = {
-        .store = options->store, .max_pending = options->max_pending, .rules = options->rules};
+        .store = options->store,
+        .wall_ahead = &worker->wall_ahead,
+        .max_pending = options->max_pending,
+        .rules = options->rules,
+    };
     struct store_redis_options redis = {
         .loop = worker->loop,
         .now = &worker->host.now,
@@ -197,6 +203,7 @@ struct worker *worker_start(const struct worker_options *options)
         return NULL;
     worker->options = *options;
     worker->host.now = clock_now();
+    worker->wall_ahead = clock_wall_ahead();
     worker->loop = ev_loop_new(EVFLAG_AUTO);
     pthread_mutex_init(&worker->lock, NULL);
     struct engine *engine = worker->loop ? create_engine(worker) : NULL;

@@ -77,6 +77,7 @@ enum rules_consistency {
     X(ALLOW, "allow")                                                                              \
     X(DENY, "deny")                                                                                \
     X(RETRY_AFTER, "retry_after")                                                                  \
+    X(RETRY_AT, "retry_at")                                                                        \
     X(DELAY_MS, "delay_ms")                                                                        \
     X(RULE, "rule")                                                                                \
     X(SOURCE, "source")                                                                            \

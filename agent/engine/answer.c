@@ -8,7 +8,7 @@
 /* Of all an answer holds, only these vary in length: four names (two rules' alone, the limit's in
  * each of the two RateLimit values) and numbers. Frame and action headers take less than 30 bytes
  * and, for each variable, name included, less than 24. */
-static_assert(30 + RULES_ANSWERS * 24 + 4 * RULES_NAME_MAX + 12 * 20 <= ENGINE_ANSWER_MAX,
+static_assert(30 + RULES_ANSWERS * 24 + 4 * RULES_NAME_MAX + 13 * 20 <= ENGINE_ANSWER_MAX,
               "the longest answer fits");
 
 static uint64_t seconds_up(uint64_t microseconds)
@@ -18,10 +18,15 @@ static uint64_t seconds_up(uint64_t microseconds)
 
 /* A limit of 0 never admits, but its rule may be changed: to ask again after a window is as good
  * advice as there is. */
-static uint64_t retry_seconds(const struct engine_take *reason)
+static uint64_t retry_wait(const struct engine_take *reason)
 {
     uint64_t wait = reason->take.result.retry_after;
-    uint64_t seconds = seconds_up(wait == LIMIT_NEVER ? reason->limit->limit.window : wait);
+    return wait == LIMIT_NEVER ? reason->limit->limit.window : wait;
+}
+
+static uint64_t retry_seconds(const struct engine_take *reason)
+{
+    uint64_t seconds = seconds_up(retry_wait(reason));
     return seconds ? seconds : 1;
 }
 
@@ -169,6 +174,10 @@ static void put_of_limit(struct writer *w, const struct answer *answer, enum rul
     case RULES_ANSWER_RETRY_AFTER:
         if (!answer->allow)
             put_number(w, variable, retry_seconds(reason));
+        break;
+    case RULES_ANSWER_RETRY_AT:
+        if (!answer->allow)
+            put_number(w, variable, seconds_up(answer->asked_at + retry_wait(reason)));
         break;
     case RULES_ANSWER_SOURCE:
         put_text(w, variable, store_source_name(reason->take.source));

@@ -41,13 +41,15 @@ struct answer {
     const struct engine_take *reason; /* the limit that is reported; NULL when none applied */
     const struct rules_rule *shadow;  /* the first that would have refused it; NULL: none */
     uint64_t delay;                   /* microseconds that the request is to wait */
+    uint64_t asked_at;                /* microseconds of the Unix epoch, by the system's clock */
 };
 
 /* Whether what the store said of it refuses what was wanted. */
 bool answer_is_refusal(const struct engine_take *take);
 
 /* The strictest of the answered takes that are enforced: of those that refuse, the one to wait
- * longest for; if none does, the one with the least remaining. The first of equals. */
+ * longest for; if none does, the one with the least remaining. The first of equals. asked_at is
+ * left for the caller to set. */
 struct answer answer_choose(const struct engine_take *takes, size_t count,
                             const struct answer_rules *rules);
 

@@ -225,7 +225,9 @@ static void count(struct engine_counters *counters, const struct answer *answer)
 
 static void conclude(struct engine *engine, struct engine_decision *decision)
 {
+    const int64_t *ahead = engine->options.wall_ahead;
     decision->answer = answer_choose(decision->takes, decision->count, &decision->named);
+    decision->answer.asked_at = decision->now + (ahead ? (uint64_t)*ahead : 0);
     count(&engine->counters, &decision->answer);
     rule_counters_count(engine->rule_counters, rules_of(decision), decision);
     give_back(engine, decision);

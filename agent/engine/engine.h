@@ -63,6 +63,9 @@ struct engine_options {
     /* How many agents share the limits, at least 1; NULL: this one alone. */
     unsigned (*agents)(void *context);
     void *context;
+    /* By how many microseconds the system's clock is ahead of the `now` that engine_notify is told,
+     * to be read by the engine's thread; NULL: by none. Only retry_at goes by it. */
+    const int64_t *wall_ahead;
     size_t max_pending;    /* decisions that may wait for the store at once */
     struct ruleset *rules; /* the engine takes a reference of its own */
     bool subjects; /* whom a limit counts is written also where the store doesn't ask for it */

@@ -302,16 +302,17 @@ static const struct wrong_file wrong_files[] = {
      "3:33: unknown key \"charge_denied\" in defaults, expected one of algorithm, on_store_error, "
      "consistency, message\n"},
     {AFTER("answer: retry-after\n"),
-     "3:9: answer is \"retry-after\", expected one of allow, deny, retry_after, delay_ms, "
-     "rule, source, limit, remaining, reset, ratelimit, ratelimit_policy, shadow; did you mean "
+     "3:9: answer is \"retry-after\", expected one of allow, deny, retry_after, retry_at, "
+     "delay_ms, rule, source, limit, remaining, reset, ratelimit, ratelimit_policy, shadow; did "
+     "you mean "
      "\"retry_after\"?\n"},
     {AFTER("answer: [ rule, rule, everything ]\n"),
      "3:17: \"rule\" again in answer, expected it once\n"
-     "3:23: answer is \"everything\", expected one of allow, deny, retry_after, delay_ms, "
-     "rule, source, limit, remaining, reset, ratelimit, ratelimit_policy, shadow\n"},
+     "3:23: answer is \"everything\", expected one of allow, deny, retry_after, retry_at, "
+     "delay_ms, rule, source, limit, remaining, reset, ratelimit, ratelimit_policy, shadow\n"},
     {AFTER("answer: { rule: true }\n"),
-     "3:9: answer is a mapping, expected one of allow, deny, retry_after, delay_ms, rule, source, "
-     "limit, remaining, reset, ratelimit, ratelimit_policy, shadow\n"},
+     "3:9: answer is a mapping, expected one of allow, deny, retry_after, retry_at, delay_ms, "
+     "rule, source, limit, remaining, reset, ratelimit, ratelimit_policy, shadow\n"},
     {AFTER("answer:\n"),
      "3:8: answer is empty, expected a list of variable names, as in [ rule, retry_after ]\n"},
     {AFTER("connections: { max: 0, max_frame_size: 255 }\n"),

@@ -14,7 +14,8 @@ struct bench {
     struct scripted_store store;
     struct store *local; /* NULL: none */
     unsigned agents;
-    uint64_t now; /* of the next requests; NOW at first */
+    uint64_t now;       /* of the next requests; NOW at first */
+    int64_t wall_ahead; /* 0 at first */
     struct engine *engine;
     uint8_t output[65536];
     struct writer writer;
@@ -58,6 +59,7 @@ static inline struct bench *bench_shared(const char *text, size_t max_pending, u
                                                            .local = bench->local,
                                                            .agents = bench_agents,
                                                            .context = bench,
+                                                           .wall_ahead = &bench->wall_ahead,
                                                            .max_pending = max_pending,
                                                            .rules = rules});
     ruleset_release(rules);

@@ -45,8 +45,9 @@ START_TEST(the_strictest_limit_is_reported)
     request(bench, "/login", 1, 1);
     next_answer(bench, 1);
     expect(bench, "/login", 1,
-           "allow=false deny=true retry_after=3200 rule=login source=memory limit=2 remaining=0 "
-           "reset=3200 ratelimit=\"login\";r=0;t=3200 ratelimit_policy=\"login\";q=2;w=3600");
+           "allow=false deny=true retry_after=3200 retry_at=1750003200 rule=login source=memory "
+           "limit=2 remaining=0 reset=3200 ratelimit=\"login\";r=0;t=3200 "
+           "ratelimit_policy=\"login\";q=2;w=3600");
     ck_assert_uint_eq(counter_read(&engine_counters(bench->engine)->refused), 1);
     ck_assert_uint_eq(counter_read(&engine_counters(bench->engine)->allowed), 3);
     bench_close(bench);
@@ -107,7 +108,8 @@ START_TEST(several_messages_are_one_decision)
     ck_assert_int_eq(notify(bench, writer_slice(&w), 1), ENGINE_ANSWERED);
     ck_assert_ptr_nonnull(strstr(next_answer(bench, 1), "allow=true deny=false rule=other"));
     ck_assert_int_eq(notify(bench, writer_slice(&w), 2), ENGINE_ANSWERED);
-    ck_assert_ptr_nonnull(strstr(next_answer(bench, 2), "deny=true retry_after=3200 rule=other"));
+    ck_assert_ptr_nonnull(
+        strstr(next_answer(bench, 2), "deny=true retry_after=3200 retry_at=1750003200 rule=other"));
     /* The second was charged to neither. */
     request(bench, "/x", 1, 3);
     ck_assert_ptr_nonnull(strstr(next_answer(bench, 3), "remaining=3"));
@@ -236,6 +238,32 @@ START_TEST(no_retry_comes_too_early)
 }
 END_TEST
 
+/* NOW is 17 us past a full second. */
+START_TEST(when_to_retry_is_told_by_the_systems_clock)
+{
+    struct bench *bench =
+        bench_with("listen: tcp://127.0.0.1:0\n"
+                   "answer: retry_at\n"
+                   "defaults: { algorithm: sliding-log }\n"
+                   "rules: [ { name: a, key: src, limits: { limit: 1, window: 10s } } ]\n",
+                   10);
+    expect(bench, "/", 1, "allow=true deny=false");
+    expect(bench, "/", 1, "allow=false deny=true retry_at=1750000011");
+    bench->wall_ahead = -17; /* as exactly as can be */
+    expect(bench, "/", 1, "allow=false deny=true retry_at=1750000010");
+    bench->wall_ahead = 3600 * (int64_t)SECOND;
+    expect(bench, "/", 1, "allow=false deny=true retry_at=1750003611");
+    bench->wall_ahead = -3600 * (int64_t)SECOND;
+    expect(bench, "/", 1, "allow=false deny=true retry_at=1749996411");
+    /* Later, it is still the same time. */
+    bench->now += 9 * SECOND;
+    expect(bench, "/", 1, "allow=false deny=true retry_at=1749996411");
+    bench->now += SECOND;
+    expect(bench, "/", 1, "allow=true deny=false");
+    bench_close(bench);
+}
+END_TEST
+
 START_TEST(a_notify_that_ends_in_rubbish_is_charged_to_none)
 {
     struct bench *bench = bench_open(10);
@@ -263,7 +291,7 @@ START_TEST(a_small_frame_loses_the_last_variables)
         engine_notify(bench->engine, &bench->client, &frame, NOW, most, &bench->writer);
         size_t size = writer_size(&bench->writer);
         ck_assert_uint_le(size, most + SPOP_LENGTH_SIZE);
-        ck_assert_uint_le(size, before + 24); /* a number may have gained a digit */
+        ck_assert_uint_le(size, before + 40); /* a refusal may have come, which says more */
         before = size;
         const char *answer = next_answer(bench, 1);
         ck_assert_ptr_nonnull(strstr(answer, "allow="));
@@ -286,8 +314,9 @@ START_TEST(a_store_that_fails_is_answered_by_the_rule)
     ck_assert_uint_eq(counter_read(&counters->store_full), 2);
     bench->store.broken = STORE_UNAVAILABLE;
     request(bench, "/login", 1, 1);
-    ck_assert_ptr_nonnull(strstr(next_answer(bench, 1), "deny=true retry_after=1 rule=login "
-                                                        "source=fallback"));
+    ck_assert_ptr_nonnull(
+        strstr(next_answer(bench, 1),
+               "deny=true retry_after=1 retry_at=1750000002 rule=login source=fallback"));
     ck_assert_uint_eq(counter_read(&counters->store_unavailable), 3);
 
     bench->store.broken = STORE_ANSWERED; /* none of it was charged */
@@ -390,7 +419,8 @@ UNIT_MAIN("engine", the_strictest_limit_is_reported, what_one_limit_refuses_is_c
           two_messages_take_twice_from_a_limit_of_both,
           one_message_that_is_let_through_does_not_excuse_another, messages_of_a_notify_are_bounded,
           ten_thousand_limits_are_one_decision, the_longest_answer_fits, no_retry_comes_too_early,
-          a_limit_of_0_refuses_without_its_store, a_notify_that_ends_in_rubbish_is_charged_to_none,
-          a_small_frame_loses_the_last_variables, a_store_that_fails_is_answered_by_the_rule,
-          answers_go_out_as_they_come_in, a_pending_refusal_gives_back_what_was_granted,
-          no_more_than_max_pending_wait, a_pending_decision_ends_by_the_rules_it_began_with)
+          when_to_retry_is_told_by_the_systems_clock, a_limit_of_0_refuses_without_its_store,
+          a_notify_that_ends_in_rubbish_is_charged_to_none, a_small_frame_loses_the_last_variables,
+          a_store_that_fails_is_answered_by_the_rule, answers_go_out_as_they_come_in,
+          a_pending_refusal_gives_back_what_was_granted, no_more_than_max_pending_wait,
+          a_pending_decision_ends_by_the_rules_it_began_with)
