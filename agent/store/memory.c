@@ -7,33 +7,45 @@
 
 /* Open addressing with linear probing, in stripes. A cell whose key has expired stays in its place,
  * so that no probe is cut short, until a new key reuses it or the sweep takes it out (shifting what
- * follows back, so there are no tombstones). */
+ * follows back, so there are no tombstones).
+ *
+ * A stripe's cells are reserved for all keys that it may come to hold, and those in use are the
+ * first of them, twice as many whenever they get crowded: a few keys spread over all would each
+ * have a page of memory of its own, and a look at one would mostly miss the processor's caches. */
 
 struct memory_cell {
     struct hash128 key;
     struct limit_state state;
     /* When the state is as good as never seen; 0 marks an empty cell. */
-    uint64_t expires : 63;
+    uint64_t expires : 62;
     uint64_t has_log : 1; /* state.log is ours to free */
+    uint64_t layout : 1;  /* the stripe's when it was put where it is */
 };
 
 static_assert(sizeof(struct memory_cell) == 48, "a cell is three quarters of a cache line");
 
-#define EXPIRES_MAX (UINT64_MAX >> 1)
+#define EXPIRES_MAX (UINT64_MAX >> 2)
 
 struct memory_stripe {
     alignas(64) pthread_mutex_t lock;
     struct memory_cell *cells;
+    size_t capacity;          /* cells in use, empty ones too */
     size_t used;              /* cells that aren't empty */
+    uint64_t layout : 1;      /* another each time that the cells in use become more */
     size_t hand;              /* where the sweep goes on */
     struct counter reclaimed; /* written under the lock, read without it */
     struct counter full_total;
 };
 
-#define STRIPES_MAX     64
-#define KEYS_A_STRIPE   1024 /* fewer are not worth a stripe of their own */
-#define SWEEP_PERIOD    600  /* calls of upkeep in which every cell is looked at once */
-#define SWEEP_WHEN_FULL 256  /* cells looked at before a new key is turned away */
+#define STRIPES_BUSY  64 /* enough for threads not to wait for one another */
+#define STRIPES_MAX   4096
+#define KEYS_A_STRIPE 1024 /* fewer are not worth a stripe of their own */
+#define KEYS_MOVED_MAX                                                                             \
+    8192                    /* of a stripe, where STRIPES_MAX allows: all move while it is locked  \
+                             */
+#define CELLS_AT_FIRST  16  /* in use of a stripe */
+#define SWEEP_PERIOD    600 /* calls of upkeep in which every cell is looked at once */
+#define SWEEP_WHEN_FULL 256 /* cells looked at before a new key is turned away */
 
 /* A key is kept this much longer than it counts: a worker reads its clock once a turn, so another's
  * may be ahead of it, and must not have taken away what it is about to ask. */
@@ -61,14 +73,26 @@ static struct memory_stripe *stripe_of(struct memory_store *memory, struct hash1
 }
 
 /* Multiplying maps a hash to a range that need not be a power of two. */
-static size_t home_of(const struct memory_store *memory, struct hash128 key)
+static size_t home_of(const struct memory_stripe *stripe, struct hash128 key)
 {
-    return (size_t)(((key.low >> 32) * memory->cells_a_stripe) >> 32);
+    return (size_t)(((key.low >> 32) * stripe->capacity) >> 32);
 }
 
-static size_t cell_after(const struct memory_store *memory, size_t at)
+static size_t cell_after(const struct memory_stripe *stripe, size_t at)
 {
-    return at + 1 < memory->cells_a_stripe ? at + 1 : 0;
+    return at + 1 < stripe->capacity ? at + 1 : 0;
+}
+
+/* Stripes fill unevenly, by about the square root of their keys; with 40 % of the cells to spare
+ * none is crowded before max_keys is reached, and probes stay short. */
+static size_t cells_for(uint64_t keys)
+{
+    return (size_t)(keys + keys * 2 / 5 + 64);
+}
+
+static bool is_crowded(const struct memory_stripe *stripe)
+{
+    return stripe->used >= stripe->capacity / 7 * 5;
 }
 
 /* ---- logs ---------------------------------------------------------------------------------- */
@@ -138,9 +162,9 @@ static void set_expiry(struct memory_cell *cell, uint64_t expires)
 static void remove_cell(struct memory_store *memory, struct memory_stripe *stripe, size_t hole)
 {
     drop_log(memory, &stripe->cells[hole]);
-    for (size_t at = cell_after(memory, hole); stripe->cells[at].expires;
-         at = cell_after(memory, at)) {
-        size_t home = home_of(memory, stripe->cells[at].key);
+    for (size_t at = cell_after(stripe, hole); stripe->cells[at].expires;
+         at = cell_after(stripe, at)) {
+        size_t home = home_of(stripe, stripe->cells[at].key);
         /* A cell whose home lies (cyclically) after the hole and up to itself stays. */
         bool stays = hole < at ? hole < home && home <= at : hole < home || home <= at;
         if (stays)
@@ -165,10 +189,38 @@ static size_t sweep(struct memory_store *memory, struct memory_stripe *stripe, s
             counter_add(&stripe->reclaimed, 1);
             removed++;
         } else {
-            stripe->hand = cell_after(memory, stripe->hand);
+            stripe->hand = cell_after(stripe, stripe->hand);
         }
     }
     return removed;
+}
+
+/* Takes a cell from where it was by the layout before to where it belongs now. What is there is
+ * empty or of the layout before: in the second case it takes the free place, to go on from. Cells
+ * of the new layout stay, and so do the runs that they are found by. */
+static void move_cell(struct memory_stripe *stripe, size_t from)
+{
+    struct memory_cell moved = stripe->cells[from];
+    stripe->cells[from] = (struct memory_cell){0};
+    size_t to = home_of(stripe, moved.key);
+    while (stripe->cells[to].expires && stripe->cells[to].layout == stripe->layout)
+        to = cell_after(stripe, to);
+    moved.layout = stripe->layout;
+    stripe->cells[from] = stripe->cells[to];
+    stripe->cells[to] = moved;
+}
+
+/* Has more cells in use, if there are any. */
+static void widen(struct memory_store *memory, struct memory_stripe *stripe)
+{
+    size_t before = stripe->capacity;
+    if (before == memory->cells_a_stripe)
+        return;
+    stripe->capacity = 2 * before < memory->cells_a_stripe ? 2 * before : memory->cells_a_stripe;
+    stripe->layout ^= 1u;
+    for (size_t at = 0; at < before; at++)
+        while (stripe->cells[at].expires && stripe->cells[at].layout != stripe->layout)
+            move_cell(stripe, at);
 }
 
 /* Counts one more key, unless that would be one too many. */
@@ -182,19 +234,20 @@ static bool count_key(struct memory_store *memory)
 
 static bool make_room(struct memory_store *memory, struct memory_stripe *stripe, uint64_t now)
 {
+    if (is_crowded(stripe))
+        widen(memory, stripe);
     /* One cell of a stripe stays empty for probes to end at. */
-    size_t most = memory->cells_a_stripe - 1;
-    if (stripe->used < most && count_key(memory))
+    if (stripe->used < stripe->capacity - 1 && count_key(memory))
         return true;
     return sweep(memory, stripe, SWEEP_WHEN_FULL, now) > 0 && count_key(memory);
 }
 
-static struct memory_cell *find(struct memory_store *memory, struct memory_stripe *stripe,
-                                struct hash128 key, struct memory_cell **reusable, uint64_t now)
+static struct memory_cell *find(struct memory_stripe *stripe, struct hash128 key,
+                                struct memory_cell **reusable, uint64_t now)
 {
-    size_t at = home_of(memory, key);
+    size_t at = home_of(stripe, key);
     *reusable = NULL;
-    for (; stripe->cells[at].expires; at = cell_after(memory, at)) {
+    for (; stripe->cells[at].expires; at = cell_after(stripe, at)) {
         struct memory_cell *cell = &stripe->cells[at];
         if (hash128_equal(cell->key, key))
             return cell;
@@ -214,13 +267,13 @@ static struct memory_cell *insert(struct memory_store *memory, struct memory_str
     } else {
         if (!make_room(memory, stripe, now))
             return NULL;
-        size_t at = home_of(memory, key);
+        size_t at = home_of(stripe, key);
         while (stripe->cells[at].expires)
-            at = cell_after(memory, at);
+            at = cell_after(stripe, at);
         cell = &stripe->cells[at];
         stripe->used++;
     }
-    *cell = (struct memory_cell){.key = key};
+    *cell = (struct memory_cell){.key = key, .layout = stripe->layout};
     set_expiry(cell, now);
     return cell;
 }
@@ -231,7 +284,7 @@ static enum store_status take_locked(struct memory_store *memory, struct memory_
                                      struct store_take *take, uint64_t now)
 {
     struct memory_cell *reusable;
-    struct memory_cell *cell = find(memory, stripe, take->key, &reusable, now);
+    struct memory_cell *cell = find(stripe, take->key, &reusable, now);
     if (!cell)
         cell = insert(memory, stripe, take->key, reusable, now);
     if (!cell)
@@ -248,7 +301,7 @@ static enum store_status probe_locked(struct memory_store *memory, struct memory
                                       struct store_take *take, uint64_t now)
 {
     struct memory_cell *reusable;
-    struct memory_cell *cell = find(memory, stripe, take->key, &reusable, now);
+    struct memory_cell *cell = find(stripe, take->key, &reusable, now);
     struct limit_log empty = {.capacity = (uint32_t)take->limit->units};
     struct limit_state state = {0};
     if (cell)
@@ -298,7 +351,7 @@ void store_memory_raise(struct store *store, const struct store_take *take, uint
         return;
     pthread_mutex_lock(&stripe->lock);
     struct memory_cell *reusable;
-    struct memory_cell *cell = find(memory, stripe, take->key, &reusable, now);
+    struct memory_cell *cell = find(stripe, take->key, &reusable, now);
     uint64_t in_use = 0;
     /* A log that is too short for the limit can't be read by it. */
     if (cell &&
@@ -320,7 +373,7 @@ static void memory_give(struct store *store, const struct store_take *take, uint
     struct memory_stripe *stripe = stripe_of(memory, take->key);
     struct memory_cell *reusable;
     pthread_mutex_lock(&stripe->lock);
-    struct memory_cell *cell = find(memory, stripe, take->key, &reusable, now);
+    struct memory_cell *cell = find(stripe, take->key, &reusable, now);
     if (cell)
         limit_give(take->limit, &cell->state, now, take->taken_at, units);
     pthread_mutex_unlock(&stripe->lock);
@@ -333,7 +386,7 @@ static enum store_status memory_reset(struct store *store, struct store_take *ta
     struct memory_cell *reusable;
     take->source = STORE_SOURCE_MEMORY;
     pthread_mutex_lock(&stripe->lock);
-    const struct memory_cell *cell = find(memory, stripe, take->key, &reusable, now);
+    const struct memory_cell *cell = find(stripe, take->key, &reusable, now);
     if (cell)
         remove_cell(memory, stripe, (size_t)(cell - stripe->cells));
     pthread_mutex_unlock(&stripe->lock);
@@ -343,11 +396,10 @@ static enum store_status memory_reset(struct store *store, struct store_take *ta
 static void memory_upkeep(struct store *store, uint64_t now)
 {
     struct memory_store *memory = memory_of(store);
-    size_t share = memory->cells_a_stripe / SWEEP_PERIOD + 1;
     for (size_t i = 0; i < memory->stripe_count; i++) {
         struct memory_stripe *stripe = &memory->stripes[i];
         pthread_mutex_lock(&stripe->lock);
-        sweep(memory, stripe, share, now);
+        sweep(memory, stripe, stripe->capacity / SWEEP_PERIOD + 1, now);
         pthread_mutex_unlock(&stripe->lock);
     }
 }
@@ -372,8 +424,7 @@ static void memory_free(struct store *store)
     for (size_t i = 0; memory->stripes && i < memory->stripe_count; i++) {
         struct memory_stripe *stripe = &memory->stripes[i];
         /* Looking at cells that were never used would first make pages of them. */
-        size_t cells =
-            stripe->cells && atomic_load(&memory->log_bytes) ? memory->cells_a_stripe : 0;
+        size_t cells = stripe->cells && atomic_load(&memory->log_bytes) ? stripe->capacity : 0;
         for (size_t at = 0; at < cells; at++)
             drop_log(memory, &stripe->cells[at]);
         free(stripe->cells);
@@ -393,13 +444,6 @@ static const struct store_operations memory_operations = {
     .free = memory_free,
 };
 
-/* Stripes fill unevenly, by about the square root of their keys; with 40 % of the cells to spare
- * none is crowded before max_keys is reached, and probes stay short. */
-static size_t cells_for(uint64_t keys)
-{
-    return (size_t)(keys + keys * 2 / 5 + 64);
-}
-
 struct store *store_memory_create(uint64_t max_keys, uint64_t log_memory)
 {
     if (max_keys > SIZE_MAX / 2 / sizeof(struct memory_cell))
@@ -411,7 +455,9 @@ struct store *store_memory_create(uint64_t max_keys, uint64_t log_memory)
     memory->max_keys = max_keys;
     memory->log_memory = log_memory;
     memory->stripe_count = 1;
-    while (memory->stripe_count < STRIPES_MAX && max_keys / memory->stripe_count > KEYS_A_STRIPE)
+    while (
+        (memory->stripe_count < STRIPES_BUSY && max_keys / memory->stripe_count > KEYS_A_STRIPE) ||
+        (memory->stripe_count < STRIPES_MAX && max_keys / memory->stripe_count > KEYS_MOVED_MAX))
         memory->stripe_count *= 2;
     memory->cells_a_stripe = cells_for(max_keys / memory->stripe_count + 1);
 
@@ -428,6 +474,7 @@ struct store *store_memory_create(uint64_t max_keys, uint64_t log_memory)
         pthread_mutex_init(&stripe->lock, NULL);
         /* calloc of this size is fresh zero pages, which cost nothing until touched. */
         stripe->cells = calloc(memory->cells_a_stripe, sizeof(struct memory_cell));
+        stripe->capacity = CELLS_AT_FIRST;
         complete = complete && stripe->cells;
     }
     if (!complete) {

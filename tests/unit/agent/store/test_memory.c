@@ -262,6 +262,28 @@ START_TEST(a_run_of_cells_goes_on_at_the_table_s_start)
 }
 END_TEST
 
+/* All in one stripe, the first and the last places crowded most. */
+START_TEST(counts_stay_while_a_stripe_gets_more_cells)
+{
+    struct random random = random_open("wider");
+    struct store *store = store_memory_create(1000, 0);
+    static struct hash128 keys[1000];
+    static uint64_t counts[1000];
+    for (size_t i = 0; i < 1000; i++) {
+        uint64_t place = random_below(&random, 1u << 16) << (i % 3 ? 16 : 4);
+        keys[i] = (struct hash128){(i % 2 ? place : UINT32_MAX - place) << 32 | i, 0};
+        for (int again = 0; again < 50; again++) {
+            size_t at = again ? random_below(&random, i + 1) : i;
+            struct store_take taken = {.key = keys[at], .limit = &per_minute, .wanted = 1};
+            ck_assert_int_eq(store_take(store, &taken, START), STORE_ANSWERED);
+            ck_assert_uint_eq(taken.result.remaining, 1000 - ++counts[at]);
+        }
+        ck_assert_uint_eq(statistics_of(store).keys, i + 1);
+    }
+    store_free(store);
+}
+END_TEST
+
 /* Hashes spread keys over the stripes; were they all in one, it would be full before the store. */
 START_TEST(a_full_stripe_says_so)
 {
@@ -476,8 +498,8 @@ UNIT_MAIN("memory", threads_share_one_limit_exactly, what_is_given_back_can_be_t
           upkeep_takes_out_what_has_expired_and_nothing_else,
           a_thread_with_a_late_clock_finds_what_it_counted, the_most_keys_that_can_be_asked_for,
           a_table_that_comes_and_goes_counts_like_a_plain_array,
-          a_run_of_cells_goes_on_at_the_table_s_start, a_full_stripe_says_so,
-          logs_are_bounded_in_bytes,
+          a_run_of_cells_goes_on_at_the_table_s_start, counts_stay_while_a_stripe_gets_more_cells,
+          a_full_stripe_says_so, logs_are_bounded_in_bytes,
           a_key_that_takes_the_place_of_an_expired_one_takes_its_log_along,
           a_log_goes_on_when_its_limit_is_changed, what_is_known_from_elsewhere_is_charged_once,
           no_more_is_charged_than_there_can_be, a_log_is_raised_under_a_limit_that_was_changed,
