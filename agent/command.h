@@ -11,4 +11,5 @@ int command_spoe_config(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_ask(int argc, char **argv);
+int command_bench(int argc, char **argv);
 int command_version(int argc, char **argv);

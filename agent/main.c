@@ -16,6 +16,7 @@ static const struct command {
     {"replay", command_replay, "say what the rules would have made of an access log"},
     {"spoe-config", command_spoe_config, "print the configuration of HAProxy that the rules need"},
     {"ask", command_ask, "ask a running agent as HAProxy would, and print its answer"},
+    {"bench", command_bench, "put a load on an agent and measure it"},
     {"version", command_version, "print the version"},
 };
 
