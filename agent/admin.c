@@ -101,11 +101,13 @@ struct admin *admin_start(int listener, const struct control *control)
     struct admin *admin = calloc(1, sizeof(*admin));
     if (admin) {
         admin->control = control;
+        /* With ITC it ends by a message; without, by a shutdown of the listener, which would end
+         * that of the next process as well where a service manager holds it. */
         admin->daemon = MHD_start_daemon(
-            MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL, 0, NULL, NULL, answer, admin,
-            MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT, ADMIN_CONNECTIONS,
-            MHD_OPTION_CONNECTION_TIMEOUT, ADMIN_TIMEOUT, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-            (size_t)ADMIN_CONNECTION_BYTES, MHD_OPTION_END);
+            MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_ITC, 0, NULL, NULL, answer,
+            admin, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
+            ADMIN_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, ADMIN_TIMEOUT,
+            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)ADMIN_CONNECTION_BYTES, MHD_OPTION_END);
         if (admin->daemon)
             return admin;
     }

@@ -14,6 +14,7 @@
 #include "agent/clock.h"
 #include "agent/control.h"
 #include "agent/file_both.h"
+#include "agent/inherited.h"
 #include "agent/service.h"
 #include "agent/socket.h"
 
@@ -38,6 +39,7 @@ struct server {
     struct ev_loop *loop;
     struct ruleset *rules;
     struct ruleset *first_rules; /* whose listeners stay, whatever a reload says */
+    struct inherited inherited;  /* listeners that aren't ours to unlink */
     struct listener listeners[RULES_MAX_LISTENERS];
     size_t listener_count;
     struct admin *admin;
@@ -301,7 +303,8 @@ static void close_listeners(struct server *server)
     for (size_t i = 0; i < server->listener_count; i++) {
         struct listener *listener = &server->listeners[i];
         ev_io_stop(server->loop, &listener->watcher);
-        socket_unlink(listener->watcher.fd, &listener->settings->endpoint);
+        if (server->inherited.listeners[i] < 0)
+            socket_unlink(listener->watcher.fd, &listener->settings->endpoint);
         close(listener->watcher.fd);
     }
     server->listener_count = 0;
@@ -340,6 +343,16 @@ static void on_upkeep(struct ev_loop *loop, ev_timer *watcher, int events)
         store_upkeep(server->control.candidate_store, clock_now());
 }
 
+static bool receive_listeners(struct server *server)
+{
+    char why[SOCKET_WHY_MAX];
+    bool right = inherited_receive(&server->inherited, &server->first_rules->set->settings,
+                                   INHERITED_FIRST, why);
+    if (!right)
+        log_event(LOG_ERROR, "can't use the sockets that were passed", LOG_STRING("error", why));
+    return right;
+}
+
 static bool start_listeners(struct server *server)
 {
     const struct rules_settings *settings = &server->first_rules->set->settings;
@@ -348,7 +361,9 @@ static bool start_listeners(struct server *server)
     for (size_t i = 0; i < settings->listener_count; i++) {
         const struct rules_listener *wanted = &settings->listeners[i];
         struct listener *listener = &server->listeners[i];
-        int fd = socket_listen(&wanted->endpoint, wanted->mode, why);
+        int fd = server->inherited.listeners[i];
+        if (fd < 0)
+            fd = socket_listen(&wanted->endpoint, wanted->mode, why);
         if (fd < 0) {
             struct writer w = writer_open(name, sizeof(name));
             endpoint_print(&wanted->endpoint, &w);
@@ -416,7 +431,9 @@ static bool start_admin(struct server *server)
     char name[SOCKET_NAME_MAX];
     if (!settings->has_admin)
         return true;
-    int fd = socket_listen(&settings->admin, 0, why);
+    int fd = server->inherited.admin;
+    if (fd < 0)
+        fd = socket_listen(&settings->admin, 0, why);
     if (fd >= 0) {
         socket_own_name(fd, name);
         server->admin = admin_start(fd, &server->control);
@@ -516,7 +533,8 @@ static bool start(struct server *server)
         return false;
     put_in_force(server, rules);
     server->first_rules = ruleset_hold(rules);
-    return start_store(server) && start_listeners(server) && start_threads(server);
+    return start_store(server) && receive_listeners(server) && start_listeners(server) &&
+           start_threads(server);
 }
 
 static void stop(struct server *server)

@@ -246,3 +246,69 @@ void socket_own_name(int fd, char *name)
     else
         print_name(&address, size, name);
 }
+
+/* ---- whether a listener is where it should be ---------------------------------------------- */
+
+static bool is_at_path(const union address *own, socklen_t size, const struct endpoint *endpoint)
+{
+    union address wanted;
+    socklen_t wanted_size = unix_address(endpoint, &wanted.local);
+    struct stat ours;
+    struct stat theirs;
+    const char *path = own->local.sun_path;
+    if (endpoint->kind == ENDPOINT_ABSTRACT)
+        return size == wanted_size && memcmp(own, &wanted, size) == 0;
+    if (size <= offsetof(struct sockaddr_un, sun_path) || !path[0])
+        return false;
+    /* A file has one name more where /var/run is a link to /run. */
+    return strcmp(path, wanted.local.sun_path) == 0 ||
+           (stat(path, &ours) == 0 && stat(wanted.local.sun_path, &theirs) == 0 &&
+            ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino);
+}
+
+static bool is_every_address(const union address *own)
+{
+    return own->any.sa_family == AF_INET
+               ? own->ipv4.sin_addr.s_addr == htonl(INADDR_ANY)
+               : memcmp(&own->ipv6.sin6_addr, &in6addr_any, sizeof(in6addr_any)) == 0;
+}
+
+static bool same_host(const union address *own, const struct addrinfo *found)
+{
+    union address other;
+    if (own->any.sa_family != found->ai_family)
+        return false;
+    memcpy(&other, found->ai_addr, found->ai_addrlen);
+    return own->any.sa_family == AF_INET ? own->ipv4.sin_addr.s_addr == other.ipv4.sin_addr.s_addr
+                                         : memcmp(&own->ipv6.sin6_addr, &other.ipv6.sin6_addr,
+                                                  sizeof(own->ipv6.sin6_addr)) == 0;
+}
+
+static bool is_at_host(const union address *own, const struct endpoint *endpoint)
+{
+    char why[SOCKET_WHY_MAX];
+    in_port_t port = own->any.sa_family == AF_INET ? own->ipv4.sin_port : own->ipv6.sin6_port;
+    if (ntohs(port) != endpoint->port)
+        return false;
+    if (!endpoint->host.size)
+        return is_every_address(own);
+    struct addrinfo *found = resolve(endpoint, AI_PASSIVE, why);
+    bool same = false;
+    for (struct addrinfo *at = found; at && !same; at = at->ai_next)
+        same = same_host(own, at);
+    if (found)
+        freeaddrinfo(found);
+    return same;
+}
+
+bool socket_is_at(int listener, const struct endpoint *endpoint)
+{
+    union address own = {0};
+    socklen_t size = sizeof(own);
+    if (getsockname(listener, &own.any, &size) != 0)
+        return false;
+    if (own.any.sa_family == AF_UNIX)
+        return endpoint->kind != ENDPOINT_TCP && is_at_path(&own, size, endpoint);
+    return (own.any.sa_family == AF_INET || own.any.sa_family == AF_INET6) &&
+           endpoint->kind == ENDPOINT_TCP && is_at_host(&own, endpoint);
+}

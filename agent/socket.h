@@ -28,3 +28,7 @@ void socket_peer_name(int fd, char *name);
 
 /* Where a listener really listens: the port that the system chose for port 0. */
 void socket_own_name(int fd, char *name);
+
+/* Whether that is the endpoint: the same path, or another to the same file; the same port and one
+ * of the host's addresses; every address where the endpoint has no host. Resolves host names. */
+bool socket_is_at(int listener, const struct endpoint *endpoint);

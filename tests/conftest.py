@@ -88,7 +88,8 @@ class Bench:
     def socket(self, name="spop"):
         return f"{self.directory}/{name}.sock"
 
-    def agent(self, rules, name="sluice", arguments=(), ready=True, environment=None):
+    def agent(self, rules, name="sluice", arguments=(), ready=True, environment=None,
+              sockets=None):
         """`rules` without `listen` get a unix socket, self.socket(name), and a TCP port."""
         if "listen:" not in rules:
             rules = (
@@ -97,7 +98,7 @@ class Bench:
             )
         agent = stack.Agent(
             self.sluice, rules, self.directory, name, arguments,
-            {**SANITIZERS, **(environment or {})},
+            {**SANITIZERS, **(environment or {})}, sockets,
         )
         agent.expected_status = 0
         self.programs.append(agent)

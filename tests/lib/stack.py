@@ -6,6 +6,7 @@ hopes: every wait is for a condition, has a bound, and says what it waited for.
 
 import collections
 import ctypes
+import fcntl
 import http.client
 import http.server
 import os
@@ -81,7 +82,7 @@ def _die_with_parent():
 class Program:
     """One child process, its output in a file."""
 
-    def __init__(self, name, command, directory, environment=None):
+    def __init__(self, name, command, directory, environment=None, pass_fds=()):
         self.name = name
         self.command = [str(word) for word in command]
         self.log_path = pathlib.Path(directory) / f"{name}.log"
@@ -96,6 +97,7 @@ class Program:
                 stderr=output,
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,
+                pass_fds=pass_fds,
                 preexec_fn=_die_with_parent,
             )
 
@@ -174,15 +176,57 @@ def shipped(name):
 # ---- sluice -------------------------------------------------------------------------------------
 
 
+class ListeningSockets:
+    """Listening sockets that programs are given one after the other, as systemd gives those of a
+    .socket unit to a service: (address, name) pairs, an address as `listen` in a rule file has it."""
+
+    FIRST = 100  # not below: the program gets them as 3 and on, and bash must not overwrite any
+
+    def __init__(self, *pairs):
+        self.fds = []
+        self.names = [name for _, name in pairs]
+        self.addresses = []
+        for address, _ in pairs:
+            kind, _, where = address.partition("://")
+            if kind == "unix":
+                opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                opened.bind("\0" + where[1:] if where[0] == "@" else where)
+            else:
+                host, _, port = where.rpartition(":")
+                opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+                opened.bind((host, int(port)))
+                address = f"tcp://{host}:{opened.getsockname()[1]}"
+            opened.listen(4096)
+            self.addresses.append(address)
+            with opened:
+                self.fds.append(fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, self.FIRST))
+
+    def command(self, command):
+        """The command that starts `command` with them."""
+        moves = " ".join(f"{3 + i}<&{fd} {fd}<&-" for i, fd in enumerate(self.fds))
+        names = ":".join(self.names)
+        script = (f'exec {moves}; LISTEN_PID=$$ LISTEN_FDS={len(self.fds)} '
+                  f'LISTEN_FDNAMES="{names}" exec "$@"')
+        return ["bash", "-c", script, "bash", *command]
+
+    def close(self):
+        for fd in self.fds:
+            os.close(fd)
+        self.fds = []
+
+
 class Agent(Program):
     """`sluice serve` on a rule file given as text."""
 
-    def __init__(self, binary, rules, directory, name="sluice", arguments=(), environment=None):
+    def __init__(self, binary, rules, directory, name="sluice", arguments=(), environment=None,
+                 sockets=None):
         directory = pathlib.Path(directory)
         self.rules_path = directory / f"{name}.yml"
         self.rules_path.write_text(rules)
         command = [binary, "serve", "-c", self.rules_path, *arguments]
-        super().__init__(name, command, directory, environment)
+        if sockets:
+            command = sockets.command(command)
+        super().__init__(name, command, directory, environment, sockets.fds if sockets else ())
 
     def wait_ready(self):
         self.wait_for_log(r'msg="?ready"?', "the agent to be ready")

@@ -5,17 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/endpoint.h"
 #include "agent/socket.h"
 #include "main.h"
-
-static struct endpoint endpoint_of(const char *text)
-{
-    struct endpoint endpoint;
-    const char *expected = NULL;
-    ck_assert_msg(endpoint_parse(slice_of_string(text), &endpoint, &expected), "%s: %s", text,
-                  expected);
-    return endpoint;
-}
 
 static int listen_on(const char *text, uint32_t mode, char *why)
 {
