@@ -355,6 +355,25 @@ static inline uint64_t counter_read(const struct counter *counter)
     return atomic_load_explicit(&counter->number, memory_order_relaxed);
 }
 
+/* ---- histograms ---------------------------------------------------------------------------- */
+
+/* Durations in microseconds, counted by how long they were, in steps of 1, 2 and 5: each count is
+ * of those that are at most its bound and above the bound before it; the last, of those above all
+ * bounds. One writing thread and any number of readers, like counters; a reader may see a duration
+ * counted and not yet summed. */
+#define HISTOGRAM_BOUNDS 17
+extern const uint32_t histogram_bounds[HISTOGRAM_BOUNDS]; /* 5 us to 1 s, ascending */
+
+struct histogram {
+    struct counter counts[HISTOGRAM_BOUNDS + 1];
+    struct counter sum; /* of the durations, modulo 2^64 */
+};
+
+void histogram_add(struct histogram *histogram, uint64_t duration, uint64_t times);
+
+/* Adds what `from` has counted to `to`, whose writer the caller is. */
+void histogram_merge(struct histogram *to, const struct histogram *from);
+
 /* ---- log ----------------------------------------------------------------------------------- */
 
 enum log_level {
