@@ -228,6 +228,7 @@ static void answered(struct engine_client *client, const struct engine_decision 
         output_commit(c, &w);
     }
     c->pending--;
+    latency_note(&c->host->latency, engine_begun_at(decision));
     mark_dirty(c);
 }
 
@@ -239,6 +240,7 @@ static void decide(struct connection *c, const struct spop_frame *notify, struct
         engine_notify(host->engine, &c->client, notify, host->now, c->session.max_frame_size, w)) {
     case ENGINE_ANSWERED:
         output_commit(c, w);
+        latency_note(&host->latency, host->now);
         break;
     case ENGINE_PENDING:
         c->pending++;

@@ -12,6 +12,7 @@
 
 #include "agent/buffer.h"
 #include "agent/engine/engine.h"
+#include "agent/latency.h"
 #include "base/base.h"
 #include "spop/spop.h"
 
@@ -49,6 +50,7 @@ struct connection_host {
     struct connection_list dirty;                     /* have something to write */
     size_t count;                                     /* of connections that aren't dead */
     struct connection_counters counters;
+    struct latency latency; /* what is noted has gone out when connections_flush returns */
     void (*closed)(struct connection_host *host); /* told each time that count has gone down */
 };
 

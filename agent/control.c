@@ -207,6 +207,7 @@ static void put_in_force(struct server *server, struct ruleset *rules)
     counter_set(&counters->candidate_rules,
                 rules->candidate ? rules->candidate->set->rule_count : 0);
     atomic_store(&counters->loaded_at.number, (uint64_t)time(NULL));
+    counter_set(&counters->max_connections, rules->set->settings.max_connections);
     counter_set(&counters->least_local_limit, least_local_limit(rules->set));
 }
 
@@ -259,6 +260,7 @@ static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
         for (unsigned i = 0; i < control->worker_count; i++)
             worker_use(control->workers[i], rules);
         counter_add(&control->counters.reloads, 1);
+        counter_set(&control->counters.last_reload_failed, 0);
         warn_of_restart(&server->first_rules->set->settings, &rules->set->settings);
         log_event(LOG_INFO, "rules reloaded", LOG_STRING("file", server->rule_file),
                   LOG_INT("rules", rules->set->rule_count),
@@ -266,6 +268,7 @@ static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
         log_candidate(rules);
     } else {
         counter_add(&control->counters.reloads_failed, 1);
+        counter_set(&control->counters.last_reload_failed, 1);
         log_event(LOG_ERROR, "reload failed: the old rules stay in force",
                   LOG_STRING("file", server->rule_file));
     }
@@ -571,7 +574,7 @@ int control_serve(const char *rule_file, const char *candidate_file)
     struct server *server = calloc(1, sizeof(*server));
     if (!server)
         return EXIT_FAILURE;
-    server->rule_file = rule_file;
+    server->rule_file = server->control.rule_file = rule_file;
     server->candidate_file = candidate_file;
     comparison_rules_open(&server->control.compared);
     server->seed = random_seed();

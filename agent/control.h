@@ -19,10 +19,12 @@ struct control_counters {
     struct counter refused_connections; /* over the limit */
     struct counter reloads;
     struct counter reloads_failed;
-    struct counter rules; /* in force */
+    struct counter last_reload_failed; /* 1: the last one did */
+    struct counter rules;              /* in force */
     struct counter
         candidate_rules;      /* compared with them; 0: there is no candidate, or none in it */
     struct counter loaded_at; /* seconds since the epoch */
+    struct counter max_connections;   /* that may be open */
     struct counter least_local_limit; /* units; of the limits with on_store_error: local; 0: none */
     _Atomic bool serving;             /* listening, and not draining */
 };
@@ -35,6 +37,7 @@ struct control {
     struct store *candidate_store;
     struct comparison_rules compared; /* rules that the candidate has differed by */
     struct sharing sharing;
+    const char *rule_file; /* its path; "-": standard input */
     struct control_counters counters;
 };
 

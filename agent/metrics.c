@@ -1,5 +1,55 @@
+#include <sys/stat.h>
+
 #include "agent/metrics_parts.h"
 #include "agent/totals.h"
+
+void metrics__histogram(FILE *stream, const char *name, const char *labels,
+                        const struct histogram *histogram)
+{
+    const char *comma = *labels ? "," : "";
+    const char *begin = *labels ? "{" : "";
+    const char *end = *labels ? "}" : "";
+    uint64_t count = 0;
+    for (size_t i = 0; i < HISTOGRAM_BOUNDS; i++) {
+        count += counter_read(&histogram->counts[i]);
+        fprintf(stream, "%s_bucket{%s%sle=\"%g\"} %" PRIu64 "\n", name, labels, comma,
+                histogram_bounds[i] / 1e6, count);
+    }
+    count += counter_read(&histogram->counts[HISTOGRAM_BOUNDS]);
+    fprintf(stream, "%s_bucket{%s%sle=\"+Inf\"} %" PRIu64 "\n", name, labels, comma, count);
+    fprintf(stream, "%s_sum%s%s%s %.6f\n", name, begin, labels, end,
+            (double)counter_read(&histogram->sum) / 1e6);
+    fprintf(stream, "%s_count%s%s%s %" PRIu64 "\n", name, begin, labels, end, count);
+}
+
+static void write_sources(const struct control *control, FILE *stream)
+{
+    static const char *const words[2] = {"refused", "allowed"};
+    metrics__head(stream, "sluice_decisions_by_source_total", "counter",
+                  "Requests decided, by where the limit that decided was answered from, and by "
+                  "outcome; of those that no limit decided, source is none.");
+    for (size_t i = 0; i <= STORE_SOURCES; i++) {
+        struct slice source =
+            i < STORE_SOURCES ? store_source_name((enum store_source)i) : SLICE("none");
+        for (size_t allowed = 0; allowed < 2; allowed++)
+            fprintf(stream,
+                    "sluice_decisions_by_source_total{source=\"%.*s\",outcome=\"%s\"} %" PRIu64
+                    "\n",
+                    SLICE_ARGS(source), words[allowed],
+                    totals_of_decisions(control, offsetof(struct engine_counters, by_source) +
+                                                     (2 * i + allowed) * sizeof(struct counter)));
+    }
+}
+
+static void write_latency(const struct control *control, FILE *stream)
+{
+    struct histogram durations = {0};
+    totals_of_latency(control, &durations);
+    metrics__head(stream, "sluice_decision_duration_seconds", "histogram",
+                  "How long decisions took, from the turn that read the question to the end of the "
+                  "one that wrote the answer.");
+    metrics__histogram(stream, "sluice_decision_duration_seconds", "", &durations);
+}
 
 static void write_decisions(const struct control *control, FILE *stream)
 {
@@ -8,6 +58,7 @@ static void write_decisions(const struct control *control, FILE *stream)
             TOTAL_DECISIONS(control, allowed));
     fprintf(stream, "sluice_decisions_total{outcome=\"refused\"} %" PRIu64 "\n",
             TOTAL_DECISIONS(control, refused));
+    write_sources(control, stream);
     metrics__single(stream, "sluice_decisions_unmatched_total", "counter",
                     "Requests allowed since no rule applied to them.",
                     TOTAL_DECISIONS(control, unmatched));
@@ -46,12 +97,18 @@ static void write_decisions(const struct control *control, FILE *stream)
         stream, "sluice_pending_full_total", "counter",
         "Requests answered by on_store_error since too many were waiting for the store.",
         TOTAL_DECISIONS(control, pending_full));
+    write_latency(control, stream);
+    metrics__single(stream, "sluice_regex_overruns_total", "counter",
+                    "Regular expressions that were given up, at a bound of time or of text.",
+                    TOTAL_DECISIONS(control, regex_overruns));
 }
 
 static void write_connections(const struct control *control, FILE *stream)
 {
     metrics__single(stream, "sluice_connections", "gauge", "SPOP connections open now.",
                     totals_open_connections(control));
+    metrics__single(stream, "sluice_connections_max", "gauge", "SPOP connections that may be open.",
+                    counter_read(&control->counters.max_connections));
     metrics__single(stream, "sluice_connections_accepted_total", "counter",
                     "SPOP connections accepted.", counter_read(&control->counters.accepted));
     metrics__single(stream, "sluice_connections_refused_total", "counter",
@@ -95,6 +152,18 @@ static void write_store(const struct control *control, FILE *stream)
                     "Takes of a new key that found the memory store full.", statistics.full_total);
 }
 
+/* Looked at when it is asked for, so that a file that was changed and not loaded shows. */
+static void write_file_time(const struct control *control, FILE *stream)
+{
+    struct stat file;
+    if (stat(control->rule_file, &file) != 0)
+        return;
+    metrics__head(stream, "sluice_rules_file_timestamp_seconds", "gauge",
+                  "When the rule file was last changed; absent where there is none.");
+    fprintf(stream, "sluice_rules_file_timestamp_seconds %" PRId64 "\n",
+            (int64_t)file.st_mtim.tv_sec);
+}
+
 static void write_agent(const struct control *control, FILE *stream)
 {
     const struct control_counters *counters = &control->counters;
@@ -104,10 +173,14 @@ static void write_agent(const struct control *control, FILE *stream)
             counter_read(&counters->reloads));
     fprintf(stream, "sluice_reloads_total{result=\"failed\"} %" PRIu64 "\n",
             counter_read(&counters->reloads_failed));
+    metrics__single(stream, "sluice_reload_last_successful", "gauge",
+                    "0 where the last reload failed, otherwise 1.",
+                    !counter_read(&counters->last_reload_failed));
     metrics__single(stream, "sluice_rules", "gauge", "Rules in force.",
                     counter_read(&counters->rules));
     metrics__single(stream, "sluice_rules_loaded_timestamp_seconds", "gauge",
                     "When the rules in force were loaded.", counter_read(&counters->loaded_at));
+    write_file_time(control, stream);
     metrics__single(stream, "sluice_workers", "gauge", "Worker threads.", control->worker_count);
     metrics__head(stream, "sluice_build_info", "gauge", "1, with the version as a label.");
     fprintf(stream, "sluice_build_info{version=\"%s\"} 1\n", SLUICE_VERSION);
@@ -122,4 +195,5 @@ void metrics_write(const struct control *control, FILE *stream)
     write_store(control, stream);
     metrics__write_redis(control, stream);
     write_agent(control, stream);
+    metrics__write_process(stream);
 }

@@ -18,6 +18,15 @@ static inline void metrics__single(FILE *stream, const char *name, const char *t
     fprintf(stream, "%s %" PRIu64 "\n", name, number);
 }
 
+/* The samples; labels: what each has between its braces, without le. */
+void metrics__histogram(FILE *stream, const char *name, const char *labels,
+                        const struct histogram *histogram);
+
+/* ---- metrics_process.c --------------------------------------------------------------------- */
+
+/* What Prometheus's own libraries tell of a process, by their names. */
+void metrics__write_process(FILE *stream);
+
 /* ---- metrics_rules.c ----------------------------------------------------------------------- */
 
 /* Rules that have counters of their own, the first of the file; those of the others are added up.

@@ -3,6 +3,9 @@
 #include "agent/metrics_parts.h"
 #include "agent/totals.h"
 
+/* Servers whose answers have a histogram of their own; those of the others are added up. */
+#define HISTOGRAMS_MAX 64
+
 /* ---- writing ------------------------------------------------------------------------------- */
 
 static void write_by(FILE *stream, const char *name, const char *label, const char *value,
@@ -35,10 +38,28 @@ static void write_takes(const struct control *control, FILE *stream)
                     "Error replies that were no redirect.", TOTAL_CALLS(control, errors));
 }
 
+static uint64_t max_keys(const struct control *control)
+{
+    uint64_t total = 0;
+    for (unsigned i = 0; i < control->worker_count; i++) {
+        struct store_statistics statistics;
+        store_statistics(worker_redis(control->workers[i]), &statistics);
+        total += statistics.max_keys;
+    }
+    return total;
+}
+
 static void write_units(const struct control *control, FILE *stream)
 {
     metrics__single(stream, "sluice_redis_lease_units_total", "counter",
                     "Units charged ahead of need.", TOTAL_STORE(control, units_ahead));
+    metrics__single(stream, "sluice_redis_lease_units_unspent_total", "counter",
+                    "Of these, those left over when their lease ended, to be given back.",
+                    TOTAL_STORE(control, units_unspent));
+    metrics__single(stream, "sluice_redis_leases", "gauge", "Leases held now.",
+                    TOTAL_STORE(control, leases));
+    metrics__single(stream, "sluice_redis_leased_units", "gauge",
+                    "Units of these that aren't spent.", TOTAL_STORE(control, leases_units));
     metrics__single(stream, "sluice_redis_units_back_total", "counter",
                     "Units given back to Redis.", TOTAL_STORE(control, units_back));
     metrics__single(stream, "sluice_redis_units_dropped_total", "counter",
@@ -46,6 +67,8 @@ static void write_units(const struct control *control, FILE *stream)
                     TOTAL_STORE(control, units_dropped));
     metrics__single(stream, "sluice_redis_keys", "gauge", "Keys that the workers remember.",
                     TOTAL_STORE(control, keys));
+    metrics__single(stream, "sluice_redis_max_keys", "gauge",
+                    "Keys that the workers have room for.", max_keys(control));
     metrics__single(stream, "sluice_redis_keys_evicted_total", "counter",
                     "Keys forgotten for want of room while they still counted.",
                     TOTAL_STORE(control, evicted));
@@ -62,8 +85,40 @@ static void write_counter(FILE *stream, const struct servers *servers, const cha
         const char *server = (const char *)&servers->server[i];
         uint64_t number;
         memcpy(&number, server + offset, sizeof(number));
-        write_by(stream, name, "shard", servers->server[i].name, number);
+        write_by(stream, name, "shard", servers->server[i].label, number);
     }
+}
+
+static void write_answers(FILE *stream, const struct servers *servers)
+{
+    static const char name[] = "sluice_redis_command_duration_seconds";
+    char label[2 * TOPOLOGY_NAME_MAX + 16];
+    struct histogram others = {0};
+    metrics__head(
+        stream, name, "histogram",
+        "How long commands took to be answered by the shard, from the turn that sent them "
+        "to the one that read the answer.");
+    for (size_t i = 0; i < servers->count; i++) {
+        if (i >= HISTOGRAMS_MAX) {
+            histogram_merge(&others, &servers->server[i].answers);
+            continue;
+        }
+        snprintf(label, sizeof(label), "shard=\"%s\"", servers->server[i].label);
+        metrics__histogram(stream, name, label, &servers->server[i].answers);
+    }
+    if (servers->count > HISTOGRAMS_MAX)
+        metrics__histogram(stream, name, "shard=\"(others)\"", &others);
+}
+
+static void write_transitions(FILE *stream, const struct servers *servers)
+{
+    static const char name[] = "sluice_redis_breaker_transitions_total";
+    metrics__head(stream, name, "counter", "Times that a worker's breaker went to this state.");
+    for (size_t i = 0; i < servers->count; i++)
+        for (int phase = BREAKER_CLOSED; phase < BREAKER_PHASES; phase++)
+            fprintf(stream, "%s{shard=\"%s\",state=\"%s\"} %" PRIu64 "\n", name,
+                    servers->server[i].label, breaker_phase_name((enum breaker_phase)phase),
+                    servers->server[i].entered[phase]);
 }
 
 static void write_health(FILE *stream, const struct servers *servers)
@@ -71,13 +126,13 @@ static void write_health(FILE *stream, const struct servers *servers)
     static const char up[] = "sluice_redis_up";
     metrics__head(stream, up, "gauge", "Workers whose connection to the shard is up.");
     for (size_t i = 0; i < servers->count; i++)
-        write_by(stream, up, "shard", servers->server[i].name, servers->server[i].up);
+        write_by(stream, up, "shard", servers->server[i].label, servers->server[i].up);
     metrics__head(stream, "sluice_redis_breakers", "gauge",
                   "Workers whose breaker for the shard is in this state.");
     for (size_t i = 0; i < servers->count; i++)
-        for (int state = BREAKER_CLOSED; state <= BREAKER_HALF_OPEN; state++)
+        for (int state = BREAKER_CLOSED; state < BREAKER_PHASES; state++)
             fprintf(stream, "sluice_redis_breakers{shard=\"%s\",state=\"%s\"} %" PRIu64 "\n",
-                    servers->server[i].name, breaker_phase_name((enum breaker_phase)state),
+                    servers->server[i].label, breaker_phase_name((enum breaker_phase)state),
                     servers->server[i].breakers[state]);
 }
 
@@ -87,12 +142,12 @@ static void write_clocks(FILE *stream, const struct servers *servers)
                   "The shard's clock less the agent's, within half a round trip.");
     for (size_t i = 0; i < servers->count; i++)
         fprintf(stream, "sluice_redis_clock_offset_seconds{shard=\"%s\"} %.6f\n",
-                servers->server[i].name, (double)servers->server[i].clock_offset / 1e6);
+                servers->server[i].label, (double)servers->server[i].clock_offset / 1e6);
     metrics__head(stream, "sluice_redis_round_trip_seconds", "gauge",
                   "How long the last reading of the shard's clock took.");
     for (size_t i = 0; i < servers->count; i++)
         fprintf(stream, "sluice_redis_round_trip_seconds{shard=\"%s\"} %.6f\n",
-                servers->server[i].name, (double)servers->server[i].round_trip / 1e6);
+                servers->server[i].label, (double)servers->server[i].round_trip / 1e6);
 }
 
 static void write_servers(const struct control *control, FILE *stream)
@@ -108,8 +163,10 @@ static void write_servers(const struct control *control, FILE *stream)
                   offsetof(struct server_totals, failures));
     write_counter(stream, servers, "sluice_redis_breaker_opened_total",
                   "Times that a worker's breaker opened.", offsetof(struct server_totals, opened));
+    write_transitions(stream, servers);
     write_counter(stream, servers, "sluice_redis_commands_total", "Commands sent.",
                   offsetof(struct server_totals, commands));
+    write_answers(stream, servers);
     write_clocks(stream, servers);
     free(servers);
 }

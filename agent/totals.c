@@ -47,6 +47,12 @@ uint64_t totals_of_calls(const struct control *control, size_t offset)
     return total;
 }
 
+void totals_of_latency(const struct control *control, struct histogram *sum)
+{
+    for (unsigned i = 0; i < control->worker_count; i++)
+        histogram_merge(sum, worker_latency(control->workers[i]));
+}
+
 unsigned totals_open_connections(const struct control *control)
 {
     unsigned open = 0;
@@ -72,6 +78,17 @@ struct rule_counters *totals_of_rules(const struct control *control)
     return sum;
 }
 
+/* A unix socket's path may have anything in it but a line's end. */
+static void escape(const char *name, char *label)
+{
+    for (; *name; name++) {
+        if (*name == '"' || *name == '\\')
+            *label++ = '\\';
+        *label++ = *name;
+    }
+    *label = '\0';
+}
+
 static struct server_totals *server_of(struct servers *servers, const char *name)
 {
     for (size_t i = 0; i < servers->count; i++)
@@ -82,6 +99,7 @@ static struct server_totals *server_of(struct servers *servers, const char *name
     struct server_totals *server = &servers->server[servers->count++];
     *server = (struct server_totals){0};
     memcpy(server->name, name, strlen(name) + 1);
+    escape(name, server->label);
     return server;
 }
 
@@ -95,14 +113,17 @@ static void add_server(void *context, const struct topology_shard *shard,
     server->port = shard->port;
     uint64_t breaker = counter_read(&counters->breaker);
     server->up += counter_read(&counters->phase) == REDIS_LINK_UP;
-    if (breaker <= BREAKER_HALF_OPEN)
+    if (breaker < BREAKER_PHASES)
         server->breakers[breaker]++;
+    for (int phase = 0; phase < BREAKER_PHASES; phase++)
+        server->entered[phase] += counter_read(&counters->entered[phase]);
     server->connects += counter_read(&counters->connects);
     server->failures += counter_read(&counters->failures);
     server->opened += counter_read(&counters->opened);
     server->commands += counter_read(&counters->commands);
     server->clock_offset = (int64_t)counter_read(&counters->clock_offset);
     server->round_trip = counter_read(&counters->round_trip);
+    histogram_merge(&server->answers, &counters->answers);
 }
 
 struct servers *totals_of_servers(const struct control *control)

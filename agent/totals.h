@@ -22,6 +22,9 @@ uint64_t totals_of_calls(const struct control *control, size_t offset);
 #define TOTAL_CALLS(control, field)                                                                \
     totals_of_calls(control, offsetof(struct redis_call_counters, field))
 
+/* Durations of decisions; sum is empty before. */
+void totals_of_latency(const struct control *control, struct histogram *sum);
+
 unsigned totals_open_connections(const struct control *control);
 
 /* Of the rules that a worker has: at a reload another may have others already. To be released. NULL
@@ -34,10 +37,12 @@ struct rule_counters *totals_of_rules(const struct control *control);
 /* What the workers' connections to one server come to. */
 struct server_totals {
     char name[TOPOLOGY_NAME_MAX + 1];
+    char label[2 * TOPOLOGY_NAME_MAX + 1]; /* the name, as Prometheus' format has it */
     char address[TOPOLOGY_ADDRESS_MAX + 1];
     uint16_t port;
-    uint64_t up;                              /* workers whose connection is up */
-    uint64_t breakers[BREAKER_HALF_OPEN + 1]; /* workers, by their breaker's phase */
+    uint64_t up;                       /* workers whose connection is up */
+    uint64_t breakers[BREAKER_PHASES]; /* workers, by their breaker's phase */
+    uint64_t entered[BREAKER_PHASES];  /* times that a breaker went to it */
     uint64_t connects;
     uint64_t failures;
     uint64_t opened;
@@ -45,6 +50,7 @@ struct server_totals {
     int64_t
         clock_offset; /* microseconds; of the worker that was looked at last, as is round_trip */
     uint64_t round_trip;
+    struct histogram answers; /* commands, by how long they took */
 };
 
 struct servers {

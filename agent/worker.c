@@ -98,6 +98,8 @@ static void on_before_sleep(struct ev_loop *loop, ev_prepare *watcher, int event
     (void)loop;
     (void)events;
     connections_flush(&worker->host);
+    if (worker->host.latency.count)
+        latency_end_turn(&worker->host.latency, clock_now());
     report_drained(worker);
 }
 
@@ -300,6 +302,11 @@ unsigned worker_load(const struct worker *worker)
 const struct connection_counters *worker_connections(const struct worker *worker)
 {
     return &worker->host.counters;
+}
+
+const struct histogram *worker_latency(const struct worker *worker)
+{
+    return &worker->host.latency.durations;
 }
 
 const struct engine_counters *worker_decisions(const struct worker *worker)

@@ -57,6 +57,7 @@ void worker_free(struct worker *worker);
 /* Thread-safe. */
 unsigned worker_load(const struct worker *worker); /* connections, those in the mailbox included */
 const struct connection_counters *worker_connections(const struct worker *worker);
+const struct histogram *worker_latency(const struct worker *worker); /* of decisions */
 const struct engine_counters *worker_decisions(const struct worker *worker);
 struct rule_counters *worker_rule_counters(const struct worker *worker); /* to be released */
 const struct comparison_counters *worker_comparison(const struct worker *worker);

@@ -46,6 +46,7 @@ struct engine {
     pthread_mutex_t rule_counters_lock;  /* of that pointer, for others to read it */
     struct engine_decision *spare;
     struct rules_matcher *matcher;
+    uint64_t regex_overruns;            /* of the matcher, when it was looked at last */
     struct value *values;               /* by slot */
     unsigned slot_at[ENGINE_POSITIONS]; /* of the argument that came there last */
     struct rules_hit *hits;             /* by rule */

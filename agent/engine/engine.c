@@ -37,6 +37,7 @@ bool engine_use(struct engine *engine, struct ruleset *rules)
         return false;
     }
     rules_matcher_free(engine->matcher);
+    engine->regex_overruns = 0;
     free(engine->values);
     free(engine->hits);
     ruleset_hold(rules);
@@ -212,6 +213,8 @@ static struct ruleset *rules_of(const struct engine_decision *decision)
 static void count(struct engine_counters *counters, const struct answer *answer)
 {
     counter_add(answer->allow ? &counters->allowed : &counters->refused, 1);
+    size_t source = answer->reason ? (size_t)answer->reason->take.source : STORE_SOURCES;
+    counter_add(&counters->by_source[source][answer->allow], 1);
     if (answer->allow && !answer->reason)
         counter_add(answer->named && answer->named->action == RULES_ACTION_ALLOW
                         ? &counters->bypassed
@@ -309,6 +312,11 @@ static bool take_all(struct engine *engine, struct engine_decision *decision)
     if (!may_wait && decision->count)
         counter_add(&engine->counters.pending_full, 1);
     return decision->unanswered == 0;
+}
+
+uint64_t engine_begun_at(const struct engine_decision *decision)
+{
+    return decision->now;
 }
 
 void engine_write(const struct engine_decision *decision, uint32_t max_frame_size,

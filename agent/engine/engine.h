@@ -41,6 +41,9 @@ void ruleset_release(struct ruleset *ruleset); /* accepts NULL */
 struct engine_counters {
     struct counter allowed; /* answers, by what they say; their sum is all decisions */
     struct counter refused;
+    /* The same, by where the limit that is reported was answered from (enum store_source); the last
+     * of those that report none. [source][whether they allow] */
+    struct counter by_source[STORE_SOURCES + 1][2];
     struct counter unmatched;         /* of the allowed: no limit applied */
     struct counter bypassed;          /* of the allowed: by a rule with action: allow */
     struct counter shadow_refused;    /* of the allowed: a rule in shadow mode would have refused */
@@ -53,6 +56,7 @@ struct engine_counters {
     struct counter fallback_units;    /* units let through by on_store_error */
     struct counter pending;           /* decisions that wait for the store now */
     struct counter pending_full;      /* decisions not begun since too many were pending */
+    struct counter regex_overruns;    /* regular expressions that were given up */
 };
 
 struct engine_options {
@@ -118,6 +122,9 @@ enum engine_outcome {
 enum engine_outcome engine_notify(struct engine *engine, struct engine_client *client,
                                   const struct spop_frame *notify, uint64_t now,
                                   uint32_t max_frame_size, struct writer *output);
+
+/* What engine_notify was told as now; to be used inside engine_client.answered. */
+uint64_t engine_begun_at(const struct engine_decision *decision);
 
 /* Writes a decision's ACK; to be used inside engine_client.answered. */
 void engine_write(const struct engine_decision *decision, uint32_t max_frame_size,

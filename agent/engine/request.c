@@ -180,6 +180,16 @@ static enum error match_message(struct engine *engine, struct engine_decision *d
     return ERROR_NONE;
 }
 
+/* The matcher's count ends with the rule set, and is no other thread's to read. */
+static void count_overruns(struct engine *engine)
+{
+    uint64_t overruns = rules_regex_overruns(engine->matcher);
+    if (overruns == engine->regex_overruns)
+        return;
+    counter_add(&engine->counters.regex_overruns, overruns - engine->regex_overruns);
+    engine->regex_overruns = overruns;
+}
+
 enum error engine__read(struct engine *engine, struct engine_decision *decision,
                         struct slice payload)
 {
@@ -193,5 +203,6 @@ enum error engine__read(struct engine *engine, struct engine_decision *decision,
         if (error)
             return error;
     }
+    count_overruns(engine);
     return c.error;
 }

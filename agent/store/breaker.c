@@ -17,6 +17,7 @@ static void enter(struct breaker *breaker, enum breaker_phase phase)
 {
     breaker->phase = phase;
     breaker->era++;
+    breaker->entered[phase]++;
 }
 
 /* 3/4 to 5/4 of it. */

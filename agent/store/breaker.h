@@ -29,6 +29,7 @@ enum breaker_phase {
     BREAKER_CLOSED,
     BREAKER_OPEN,
     BREAKER_HALF_OPEN,
+    BREAKER_PHASES,
 };
 
 /* All zero is closed, with no failure known. To be read by anyone, written only here. */
@@ -41,6 +42,7 @@ struct breaker {
     uint64_t pause;   /* the present one, without jitter; 0 when closed */
     uint64_t ends_at; /* of the pause (open), or of the wait for the probe (half-open) */
     uint64_t opened;  /* times that it went from closed to open */
+    uint64_t entered[BREAKER_PHASES]; /* times that it went to each phase, from whichever */
 };
 
 /* "closed", "open", "half-open". */

@@ -100,6 +100,7 @@ static void give_back(struct store_redis *redis, struct redis_cell *cell, const 
 static void end_lease(struct store_redis *redis, struct redis_cell *cell, bool anyway)
 {
     uint64_t units = cell_end_lease(&cell->cell, redis__now(redis), anyway);
+    counter_add(&redis->counters.units_unspent, units);
     if (units)
         give_back(redis, cell, &cell->cell.lease_limit, units, cell->cell.lease_taken_at,
                   cell->lease_session);
@@ -339,17 +340,29 @@ static void on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
     arm(redis);
 }
 
-static void on_upkeep(struct ev_loop *loop, ev_timer *watcher, int events)
+/* Ends the leases that are over, and counts those that aren't. */
+static void look_through_leases(struct store_redis *redis)
 {
-    struct store_redis *redis = watcher->data;
     struct redis_cell *cell = TAILQ_FIRST(&redis->leases);
-    (void)loop;
-    (void)events;
+    uint64_t leases = 0;
+    uint64_t units = 0;
     while (cell) {
         struct redis_cell *next = TAILQ_NEXT(cell, of_leases);
         end_lease(redis, cell, false);
+        leases += cell->cell.leased != 0;
+        units += cell->cell.leased;
         cell = next;
     }
+    counter_set(&redis->counters.leases, leases);
+    counter_set(&redis->counters.leases_units, units);
+}
+
+static void on_upkeep(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    struct store_redis *redis = watcher->data;
+    (void)loop;
+    (void)events;
+    look_through_leases(redis);
     redis_calls_repeat(&redis->calls);
     redis_shards_retire(&redis->shards, redis__now(redis));
     redis_cells_sweep(&redis->cells, redis__now(redis));

@@ -40,6 +40,9 @@ struct store_redis_counters {
     struct counter unavailable;
     struct counter full;
     struct counter units_ahead;   /* units charged for leases */
+    struct counter units_unspent; /* of these, those left over when a lease was over */
+    struct counter leases;        /* held when they were last looked through, and their units */
+    struct counter leases_units;
     struct counter units_back;    /* units given back, whatever for */
     struct counter units_dropped; /* units that couldn't be given back: they stay charged */
     struct counter keys;          /* known now */

@@ -70,6 +70,7 @@ static bool send_command(struct redis_command *command, struct redis_shard *shar
     if (!redis_link_send(shard->link, bytes, on_reply, command))
         return false;
     command->shard = shard;
+    command->sent_at = *shard->shards->options.now;
     shard->under_way++;
     command->call->session = shard->session;
     return true;
@@ -221,6 +222,7 @@ static void on_reply(redisAsyncContext *redis, void *data, void *context)
         finish_command(command);
         return;
     }
+    redis_link_time_answer(shard->link, command->sent_at);
     if (reply->type == REDIS_REPLY_ERROR && follow_error(command, slice_of(reply->str, reply->len)))
         return;
     keep_reply(command, reply);

@@ -34,6 +34,7 @@ struct redis_calls;
 struct redis_command {
     struct redis_call *call;
     struct redis_shard *shard; /* that it was sent to */
+    uint64_t sent_at;          /* the loop's time */
     bool again;                /* it waits to be sent once more */
     char text[REDIS_CALL_TEXT];
 };

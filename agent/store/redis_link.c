@@ -59,6 +59,8 @@ static void publish(struct redis_link *link)
     atomic_store(&counters->phase.number, link->phase);
     atomic_store(&counters->breaker.number, link->breaker.phase);
     atomic_store(&counters->opened.number, link->breaker.opened);
+    for (int phase = 0; phase < BREAKER_PHASES; phase++)
+        counter_set(&counters->entered[phase], link->breaker.entered[phase]);
     atomic_store(&counters->clock_offset.number, (uint64_t)link->offset);
 }
 
@@ -389,6 +391,11 @@ bool redis_link_send(struct redis_link *link, struct slice command, redisCallbac
         return false;
     counter_add(&link->counters.commands, 1);
     return true;
+}
+
+void redis_link_time_answer(struct redis_link *link, uint64_t asked_at)
+{
+    histogram_add(&link->counters.answers, now_of(link) - asked_at, 1);
 }
 
 void redis_link_failed(struct redis_link *link, bool drop_it, const char *why)

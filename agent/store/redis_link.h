@@ -44,14 +44,17 @@ enum redis_link_phase {
 };
 
 struct redis_link_counters {
-    struct counter connects; /* that came up */
-    struct counter failures; /* of attempts, commands and connections */
-    struct counter opened;   /* times that the breaker opened */
+    struct counter connects;                /* that came up */
+    struct counter failures;                /* of attempts, commands and connections */
+    struct counter opened;                  /* times that the breaker opened */
+    struct counter entered[BREAKER_PHASES]; /* times that it went to each phase */
     struct counter commands;
     struct counter phase;        /* enum redis_link_phase */
     struct counter breaker;      /* enum breaker_phase */
     struct counter clock_offset; /* the server's clock less ours, microseconds, as int64_t */
     struct counter round_trip;   /* the last clock reading's, microseconds */
+    struct histogram
+        answers; /* how long the commands that redis_link_time_answer was told of took */
 };
 
 struct redis_link;
@@ -76,6 +79,9 @@ enum breaker_phase redis_link_breaker(const struct redis_link *link);
  * down. */
 bool redis_link_send(struct redis_link *link, struct slice command, redisCallbackFn *answered,
                      void *context);
+
+/* A command that was sent when it was asked_at (the loop's time) has been answered. */
+void redis_link_time_answer(struct redis_link *link, uint64_t asked_at);
 
 /* The caller has seen a sign of ill health (no answer in time, an error reply). drop: the
  * connection itself is of no more use. */

@@ -24,6 +24,8 @@ enum store_source {
 #undef STORE_SOURCE_ENUM
 };
 
+#define STORE_SOURCES (STORE_SOURCE_FALLBACK + 1) /* how many there are: that is the last */
+
 struct slice store_source_name(enum store_source source);
 
 enum store_status {

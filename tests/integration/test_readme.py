@@ -84,14 +84,46 @@ def test_links_lead_somewhere(page):
                                         for title in titles}, target
 
 
-def test_the_metrics_are_those_that_are_served(bench):
-    """With a store that is shared, since that has all of them; nothing has to be there to share."""
-    agent = bench.agent("""
+# ---- metrics -------------------------------------------------------------------------------------
+
+
+def told():
+    """{name: (labels, type, help)} of the tables in docs/metrics.md, and the names under "Shared
+    store"."""
+    text = (ROOT / "docs" / "metrics.md").read_text()
+    shared = re.search(r"^## Shared store\n(.*?)^## ", text, re.M | re.S)[1]
+    row = r"^\| `(\w+)(?:\{([a-z,]*)\})?` \| (\w+) \| (.*) \|$"
+    rows = {name: (labels, kind, about) for name, labels, kind, about in re.findall(row, text, re.M)}
+    return rows, {name for name, *_ in re.findall(row, shared, re.M)}
+
+
+def served(text):
+    """The same of what an agent serves; labels None: it has no sample yet."""
+    kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.M))
+    said = {}
+    for name, about in re.findall(r"^# HELP (\w+) (.*)$", text, re.M):
+        sample = re.search(rf"^{name}(?:_bucket)?(?:\{{(.*)\}})? ", text, re.M)
+        labels = sample and ",".join(label for label in re.findall(r'(\w+)="', sample[1] or "")
+                                     if label != "le")
+        said[name] = (labels, kinds[name], about)
+    return said
+
+
+@pytest.mark.parametrize("is_shared", [False, True], ids=["memory", "shared"])
+def test_the_metrics_are_those_that_are_served(bench, is_shared):
+    """Nothing has to be there to share."""
+    agent = bench.agent(f"""
 listen: tcp://127.0.0.1:0
 admin: tcp://127.0.0.1:0
-store: { mode: single, nodes: [ "127.0.0.1:1" ] }
-rules: []
+store: {'{ mode: single, nodes: [ "127.0.0.1:1" ] }' if is_shared else "{ mode: memory }"}
+rules: [ {{ name: a, key: src, limits: {{ limit: 1, window: 1s }} }} ]
 """)
-    row = r"^\| `(sluice_\w+)(?:\{[a-z,]*\})?` \| (?:counter|gauge) \|"
-    said = set(re.findall(r"^# HELP (\S+) ", admin(agent, "/metrics")[1], re.M))
-    assert set(re.findall(row, TEXT, re.M)) == said
+    rows, shared = told()
+    assert shared < rows.keys()
+    if not is_shared:
+        rows = {name: row for name, row in rows.items() if name not in shared}
+    said = served(admin(agent, "/metrics")[1])
+    for name, (labels, *row) in said.items():
+        if labels is None and name in rows:
+            said[name] = (rows[name][0], *row)
+    assert said == rows

@@ -168,7 +168,8 @@ class Metrics:
             (pairs, number) for sample, pairs, number in self.samples
             if sample == name and labels.items() <= pairs.items()
         ]
-        if f"# TYPE {name} " not in self.text:
+        histogram = re.sub("_(bucket|sum|count)$", "", name)
+        if f"# TYPE {name} " not in self.text and f"# TYPE {histogram} h" not in self.text:
             raise stack.Failed(f"there is no metric {name} in:\n{self.text}")
         return found
 

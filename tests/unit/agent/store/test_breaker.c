@@ -259,6 +259,9 @@ START_TEST(it_starts_afresh_when_it_has_closed)
     ck_assert_int_eq(breaker.phase, BREAKER_OPEN);
     ck_assert_uint_eq(breaker.pause, settings.pause);
     ck_assert_uint_eq(breaker.opened, 2);
+    ck_assert_uint_eq(breaker.entered[BREAKER_OPEN], 3); /* once after a probe in vain */
+    ck_assert_uint_eq(breaker.entered[BREAKER_HALF_OPEN], 2);
+    ck_assert_uint_eq(breaker.entered[BREAKER_CLOSED], 1);
 }
 END_TEST
 
