@@ -229,6 +229,10 @@ static inline void writer_bytes(struct writer *w, struct slice s)
 /* Decimal digits, no sign. */
 void writer_decimal(struct writer *w, uint64_t number);
 
+/* The same where there is room for DECIMAL_MAX bytes; returns where they end. */
+#define DECIMAL_MAX 20
+uint8_t *decimal_put(uint8_t *at, uint64_t number);
+
 /* ---- values: what a proxy tells about a request -------------------------------------------- */
 
 /* The numbers are those of SPOP's types, so that decoding is a copy; spop/ asserts it. */

@@ -62,11 +62,24 @@ bool slice_to_int64(struct slice s, int64_t *number)
 
 void writer_decimal(struct writer *w, uint64_t number)
 {
-    uint8_t digits[20];
-    size_t first = sizeof(digits);
-    do {
-        digits[--first] = (uint8_t)('0' + number % 10);
-        number /= 10;
-    } while (number);
-    writer_bytes(w, slice_of(digits + first, sizeof(digits) - first));
+    uint8_t digits[DECIMAL_MAX];
+    writer_bytes(w, slice_of(digits, (size_t)(decimal_put(digits, number) - digits)));
+}
+
+/* From the end on, two digits at a time. */
+uint8_t *decimal_put(uint8_t *at, uint64_t number)
+{
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                "25262728293031323334353637383940414243444546474849"
+                                "50515253545556575859606162636465666768697071727374"
+                                "75767778798081828384858687888990919293949596979899";
+    size_t size = 1;
+    for (uint64_t power = 10; number >= power && size < DECIMAL_MAX; power *= 10)
+        size++;
+    uint8_t *digit = at + size;
+    for (; number >= 10; number /= 100)
+        memcpy(digit -= 2, &pairs[2 * (number % 100)], 2);
+    if (digit > at)
+        *at = (uint8_t)('0' + number);
+    return at + size;
 }

@@ -29,15 +29,11 @@ int64_t spop_frame_decode(struct slice input, uint32_t max_frame_size, struct sp
 uint8_t *spop_frame_begin(struct writer *w, enum spop_frame_type type, uint32_t flags,
                           uint64_t stream_id, uint64_t frame_id)
 {
-    uint8_t *start = writer_reserve(w, SPOP_LENGTH_SIZE);
-    writer_uint8(w, (uint8_t)type);
-    writer_uint32(w, flags);
-    spop_write_varint(w, stream_id);
-    spop_write_varint(w, frame_id);
-    if (w->error && start) {
-        w->position = start;
-        return NULL;
-    }
+    uint8_t head[SPOP_FRAME_HEAD_MAX];
+    size_t size = (size_t)(spop_put_frame(head, type, flags, stream_id, frame_id) - head);
+    uint8_t *start = writer_reserve(w, size);
+    if (start)
+        memcpy(start, head, size);
     return start;
 }
 
@@ -47,7 +43,7 @@ bool spop_frame_end(struct writer *w, uint8_t *start, uint32_t max_frame_size)
     if (whole) {
         size_t size = (size_t)(w->position - start) - SPOP_LENGTH_SIZE;
         if (size <= max_frame_size) {
-            writer_put_uint32(start, (uint32_t)size);
+            spop_put_frame_size(start, w->position);
             return true;
         }
     }

@@ -24,6 +24,16 @@ size_t spop_varint_size(uint64_t number);
 
 uint64_t spop__read_long_varint(struct cursor *c);
 void spop__write_long_varint(struct writer *w, uint64_t number);
+uint8_t *spop__put_long_varint(uint8_t *at, uint64_t number);
+
+/* Where there is room for SPOP_VARINT_MAX bytes; returns where they end. */
+static inline uint8_t *spop_put_varint(uint8_t *at, uint64_t number)
+{
+    if (number >= SPOP_VARINT_ONE_BYTE)
+        return spop__put_long_varint(at, number);
+    *at = (uint8_t)number;
+    return at + 1;
+}
 
 static inline void spop_write_varint(struct writer *w, uint64_t number)
 {
@@ -52,6 +62,9 @@ static inline struct slice spop_read_string(struct cursor *c)
     uint64_t size = spop_read_varint(c);
     return cursor_bytes(c, size);
 }
+
+/* The first byte of a true BOOL; of a false one it is VALUE_BOOL. */
+#define SPOP_TRUE 0x11
 
 /* A typed value. Negative integers are sign-extended to 64 bits on the wire, as HAProxy does. Both
  * ways an unknown type is ERROR_MALFORMED, and a 32-bit integer that doesn't fit 32 bits
@@ -130,6 +143,23 @@ uint8_t *spop_frame_begin(struct writer *w, enum spop_frame_type type, uint32_t 
  * whole frame back out of the writer (its earlier content stays), clears the error and returns
  * false. start is what spop_frame_begin returned, NULL included. */
 bool spop_frame_end(struct writer *w, uint8_t *start, uint32_t max_frame_size);
+
+/* The same where it is known beforehand that there is room: what spop_frame_begin writes, of which
+ * the return value is the end, and, once the payload is written too, its length. */
+#define SPOP_FRAME_HEAD_MAX (SPOP_LENGTH_SIZE + 1 + 4 + SPOP_VARINT_MAX + SPOP_VARINT_MAX)
+static inline uint8_t *spop_put_frame(uint8_t *at, enum spop_frame_type type, uint32_t flags,
+                                      uint64_t stream_id, uint64_t frame_id)
+{
+    writer_put_uint32(at, 0);
+    at[SPOP_LENGTH_SIZE] = (uint8_t)type;
+    writer_put_uint32(at + SPOP_LENGTH_SIZE + 1, flags);
+    return spop_put_varint(spop_put_varint(at + SPOP_LENGTH_SIZE + 5, stream_id), frame_id);
+}
+
+static inline void spop_put_frame_size(uint8_t *start, const uint8_t *end)
+{
+    writer_put_uint32(start, (uint32_t)(end - start) - SPOP_LENGTH_SIZE);
+}
 
 /* ---- handshake ----------------------------------------------------------------------------- */
 
@@ -236,8 +266,11 @@ void spop_write_set_var(struct writer *w, enum spop_scope scope, struct slice na
                         const struct value *value);
 void spop_write_unset_var(struct writer *w, enum spop_scope scope, struct slice name);
 
-/* What a set-var of a name that is always the same begins with, made beforehand:
- * SPOP_VARIABLE(scope, "name") is the initialiser of one. The value is to follow. */
+/* ---- set-var of names that are always the same ---------------------------------------------- */
+
+/* For answers of which it is known beforehand that there is room: the functions below write at a
+ * place that has it and return where what they wrote ends. What a set-var begins with is made
+ * beforehand: SPOP_VARIABLE(scope, "name") is the initialiser of one. The value is to follow. */
 struct spop_variable {
     uint8_t head[4]; /* type, arguments, scope, the name's length */
     char name[28];   /* without a NUL; so long that the length takes one byte */
@@ -248,23 +281,35 @@ struct spop_variable {
         {SPOP_SET_VAR, 3, (scope), sizeof(name) - 1}, name                                         \
     }
 
-static inline void spop_write_variable(struct writer *w, const struct spop_variable *variable)
+/* Takes room for the whole of a struct spop_variable, so that its copy has a size that is known
+ * when compiling. */
+static inline uint8_t *spop_put_variable(uint8_t *at, const struct spop_variable *variable)
 {
-    writer_bytes(w,
-                 slice_of((const uint8_t *)variable, sizeof(variable->head) + variable->head[3]));
+    memcpy(at, variable, sizeof(*variable));
+    return at + sizeof(variable->head) + variable->head[3];
 }
 
-/* The value of one, as spop_write_value has it. */
-static inline void spop_write_text_value(struct writer *w, struct slice text)
+/* The values of one, as spop_write_value has them. */
+static inline uint8_t *spop_put_bool(uint8_t *at, bool boolean)
 {
-    writer_uint8(w, VALUE_STRING);
-    spop_write_string(w, text);
+    *at = boolean ? SPOP_TRUE : VALUE_BOOL;
+    return at + 1;
 }
 
-static inline void spop_write_number_value(struct writer *w, uint64_t number)
+static inline uint8_t *spop_put_number(uint8_t *at, uint64_t number)
 {
-    writer_uint8(w, VALUE_UINT64);
-    spop_write_varint(w, number);
+    *at = VALUE_UINT64;
+    return spop_put_varint(at + 1, number);
+}
+
+/* Takes room for SPOP_VARINT_MAX bytes besides the text. */
+static inline uint8_t *spop_put_text(uint8_t *at, struct slice text)
+{
+    *at = VALUE_STRING;
+    at = spop_put_varint(at + 1, text.size);
+    if (text.size)
+        memcpy(at, text.data, text.size);
+    return at + text.size;
 }
 
 /* Reading an ACK's payload. False at its end or at the first error, which c.error then tells: an

@@ -5,7 +5,7 @@
 /* Source: HAProxy's doc/SPOE.txt 3.1. The type is in the low 4 bits of the first byte, its flags in
  * the high 4; only a boolean has one. */
 #define TYPE_MASK 0x0f
-#define FLAG_TRUE 0x10
+#define FLAG_TRUE (SPOP_TRUE ^ VALUE_BOOL)
 
 static_assert(VALUE_NULL == 0 && VALUE_BOOL == 1 && VALUE_INT32 == 2 && VALUE_UINT32 == 3 &&
                   VALUE_INT64 == 4 && VALUE_UINT64 == 5 && VALUE_IPV4 == 6 && VALUE_IPV6 == 7 &&
@@ -31,7 +31,7 @@ void spop_write_value(struct writer *w, const struct value *value)
         writer_uint8(w, VALUE_NULL);
         return;
     case VALUE_BOOL:
-        writer_uint8(w, value->boolean ? VALUE_BOOL | FLAG_TRUE : VALUE_BOOL);
+        writer_uint8(w, value->boolean ? SPOP_TRUE : VALUE_BOOL);
         return;
     case VALUE_INT32:
         if (value->integer < INT32_MIN || value->integer > INT32_MAX)
@@ -47,7 +47,7 @@ void spop_write_value(struct writer *w, const struct value *value)
         write_number(w, value->type, (uint64_t)value->integer);
         return;
     case VALUE_UINT64:
-        spop_write_number_value(w, value->natural);
+        write_number(w, value->type, value->natural);
         return;
     case VALUE_IPV4:
     case VALUE_IPV6:

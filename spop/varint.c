@@ -17,12 +17,17 @@ size_t spop_varint_size(uint64_t number)
 void spop__write_long_varint(struct writer *w, uint64_t number)
 {
     uint8_t *p = writer_reserve(w, spop_varint_size(number));
-    if (!p)
-        return;
-    *p++ = (uint8_t)(number | 0xf0);
+    if (p)
+        spop__put_long_varint(p, number);
+}
+
+uint8_t *spop__put_long_varint(uint8_t *at, uint64_t number)
+{
+    *at++ = (uint8_t)(number | 0xf0);
     for (number = (number - SPOP_VARINT_ONE_BYTE) >> 4; number >= 128; number = (number - 128) >> 7)
-        *p++ = (uint8_t)(number | 0x80);
-    *p = (uint8_t)number;
+        *at++ = (uint8_t)(number | 0x80);
+    *at++ = (uint8_t)number;
+    return at;
 }
 
 uint64_t spop__read_long_varint(struct cursor *c)

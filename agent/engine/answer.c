@@ -6,9 +6,11 @@
 #define MICROSECONDS UINT64_C(1000000)
 
 /* Of all an answer holds, only these vary in length: four names (two rules' alone, the limit's in
- * each of the two RateLimit values) and numbers. Frame and action headers take less than 30 bytes
- * and, for each variable, name included, less than 24. */
-static_assert(30 + RULES_ANSWERS * 24 + 4 * RULES_NAME_MAX + 13 * 20 <= ENGINE_ANSWER_MAX,
+ * each of the two RateLimit values) and numbers. The head of each variable, name
+ * included, takes less than 24 bytes; but there must be room for more (spop_put_variable). */
+static_assert(SPOP_FRAME_HEAD_MAX + RULES_ANSWERS * 24 + 4 * RULES_NAME_MAX + 13 * 20 +
+                      sizeof(struct spop_variable) <=
+                  ENGINE_ANSWER_MAX,
               "the longest answer fits");
 
 static uint64_t seconds_up(uint64_t microseconds)
@@ -108,7 +110,10 @@ static uint64_t remaining_of(const struct engine_take *take)
 
 /* ---- the ACK ------------------------------------------------------------------------------- */
 
-static void put_variable(struct writer *w, enum rules_answer variable)
+/* What is written goes to a place that has room for all of an answer; each function returns where
+ * what it wrote ends. */
+
+static uint8_t *put_variable(uint8_t *at, enum rules_answer variable)
 {
     static const struct spop_variable variables[] = {
 #define ANSWER_VARIABLE(name, text)                                                                \
@@ -116,125 +121,122 @@ static void put_variable(struct writer *w, enum rules_answer variable)
         RULES_ANSWER_TABLE(ANSWER_VARIABLE)
 #undef ANSWER_VARIABLE
     };
-    spop_write_variable(w, &variables[variable]);
+    return spop_put_variable(at, &variables[variable]);
 }
 
-static void put_bool(struct writer *w, enum rules_answer variable, bool boolean)
+static uint8_t *put_bool(uint8_t *at, enum rules_answer variable, bool boolean)
 {
-    put_variable(w, variable);
-    spop_write_value(w, &(struct value){.type = VALUE_BOOL, .boolean = boolean});
+    return spop_put_bool(put_variable(at, variable), boolean);
 }
 
-static void put_text(struct writer *w, enum rules_answer variable, struct slice text)
+static uint8_t *put_text(uint8_t *at, enum rules_answer variable, struct slice text)
 {
-    put_variable(w, variable);
-    spop_write_text_value(w, text);
+    return spop_put_text(put_variable(at, variable), text);
 }
 
-static void put_number(struct writer *w, enum rules_answer variable, uint64_t number)
+static uint8_t *put_number(uint8_t *at, enum rules_answer variable, uint64_t number)
 {
-    put_variable(w, variable);
-    spop_write_number_value(w, number);
+    return spop_put_number(put_variable(at, variable), number);
+}
+
+static uint8_t *put_bytes(uint8_t *at, struct slice bytes)
+{
+    if (bytes.size)
+        memcpy(at, bytes.data, bytes.size);
+    return at + bytes.size;
 }
 
 /* RateLimit's value: "name";r=REMAINING;t=SECONDS (draft-ietf-httpapi-ratelimit-headers). Its t of
  * a refusal is the wait, since Retry-After may not be earlier than t. */
-static void put_ratelimit(struct writer *w, const struct answer *answer)
+static uint8_t *put_ratelimit(uint8_t *at, const struct answer *answer)
 {
+    static_assert(RULES_NAME_MAX + 2 + 3 + DECIMAL_MAX + 3 + DECIMAL_MAX < SPOP_VARINT_ONE_BYTE,
+                  "its length takes one byte");
     const struct engine_take *reason = answer->reason;
-    uint8_t bytes[RULES_NAME_MAX + 64];
-    struct writer text = writer_open(bytes, sizeof(bytes));
-    writer_uint8(&text, '"');
-    writer_bytes(&text, reason->limit->name);
-    writer_bytes(&text, SLICE("\";r="));
-    writer_decimal(&text, remaining_of(reason));
-    writer_bytes(&text, SLICE(";t="));
-    writer_decimal(&text, answer->allow ? seconds_up(reason->take.result.reset_after)
-                                        : retry_seconds(reason));
-    put_text(w, RULES_ANSWER_RATELIMIT, writer_slice(&text));
+    at = put_variable(at, RULES_ANSWER_RATELIMIT);
+    *at++ = VALUE_STRING;
+    uint8_t *length = at++;
+    *at++ = '"';
+    at = put_bytes(at, reason->limit->name);
+    at = put_bytes(at, SLICE("\";r="));
+    at = decimal_put(at, remaining_of(reason));
+    at = put_bytes(at, SLICE(";t="));
+    at = decimal_put(at, answer->allow ? seconds_up(reason->take.result.reset_after)
+                                       : retry_seconds(reason));
+    *length = (uint8_t)(at - length - 1);
+    return at;
+}
+
+static bool has(uint32_t variables, enum rules_answer variable)
+{
+    return variables & 1u << variable;
 }
 
 /* What the limit that is reported has to say. */
-static void put_of_limit(struct writer *w, const struct answer *answer, enum rules_answer variable)
+static uint8_t *put_of_limit(uint8_t *at, const struct answer *answer, uint32_t variables)
 {
     const struct engine_take *reason = answer->reason;
-    switch (variable) {
-    case RULES_ANSWER_RULE:
-        put_text(w, variable, reason->limit->rule->name);
-        break;
-    case RULES_ANSWER_LIMIT:
-        put_number(w, variable, reason->limit->limit.units);
-        break;
-    case RULES_ANSWER_REMAINING:
-        put_number(w, variable, remaining_of(reason));
-        break;
-    case RULES_ANSWER_RESET:
-        put_number(w, variable, seconds_up(reason->take.result.reset_after));
-        break;
-    case RULES_ANSWER_RETRY_AFTER:
-        if (!answer->allow)
-            put_number(w, variable, retry_seconds(reason));
-        break;
-    case RULES_ANSWER_RETRY_AT:
-        if (!answer->allow)
-            put_number(w, variable, seconds_up(answer->asked_at + retry_wait(reason)));
-        break;
-    case RULES_ANSWER_SOURCE:
-        put_text(w, variable, store_source_name(reason->take.source));
-        break;
-    case RULES_ANSWER_RATELIMIT:
-        put_ratelimit(w, answer);
-        break;
-    case RULES_ANSWER_RATELIMIT_POLICY:
-        put_text(w, variable, reason->limit->policy);
-        break;
-    default:
-        break;
-    }
+    if (has(variables, RULES_ANSWER_RULE))
+        at = put_text(at, RULES_ANSWER_RULE, reason->limit->rule->name);
+    if (has(variables, RULES_ANSWER_SOURCE))
+        at = put_text(at, RULES_ANSWER_SOURCE, store_source_name(reason->take.source));
+    if (has(variables, RULES_ANSWER_LIMIT))
+        at = put_number(at, RULES_ANSWER_LIMIT, reason->limit->limit.units);
+    if (has(variables, RULES_ANSWER_REMAINING))
+        at = put_number(at, RULES_ANSWER_REMAINING, remaining_of(reason));
+    if (has(variables, RULES_ANSWER_RESET))
+        at = put_number(at, RULES_ANSWER_RESET, seconds_up(reason->take.result.reset_after));
+    if (has(variables, RULES_ANSWER_RATELIMIT))
+        at = put_ratelimit(at, answer);
+    if (has(variables, RULES_ANSWER_RATELIMIT_POLICY))
+        at = put_text(at, RULES_ANSWER_RATELIMIT_POLICY, reason->limit->policy);
+    return at;
 }
 
-/* One variable, where the answer has it. */
-static void put(struct writer *w, const struct answer *answer, enum rules_answer variable)
+/* When to come back, where a limit refuses. */
+static uint8_t *put_retry(uint8_t *at, const struct answer *answer, uint32_t variables)
 {
-    switch (variable) {
-    case RULES_ANSWER_ALLOW:
-        put_bool(w, variable, answer->allow);
-        break;
-    case RULES_ANSWER_DENY:
-        put_bool(w, variable, !answer->allow);
-        break;
-    case RULES_ANSWER_SHADOW:
-        if (answer->shadow)
-            put_text(w, variable, answer->shadow->name);
-        break;
-    case RULES_ANSWER_DELAY_MS:
-        if (answer->delay)
-            put_number(w, variable, (answer->delay + 999) / 1000);
-        break;
-    default:
-        if (answer->reason)
-            put_of_limit(w, answer, variable);
-        else if (variable == RULES_ANSWER_RULE && answer->named)
-            put_text(w, variable, answer->named->name);
-    }
+    const struct engine_take *reason = answer->reason;
+    if (has(variables, RULES_ANSWER_RETRY_AFTER))
+        at = put_number(at, RULES_ANSWER_RETRY_AFTER, retry_seconds(reason));
+    if (has(variables, RULES_ANSWER_RETRY_AT))
+        at = put_number(at, RULES_ANSWER_RETRY_AT,
+                        seconds_up(answer->asked_at + retry_wait(reason)));
+    return at;
 }
 
-static bool write_variables(const struct answer *answer, uint32_t variables, uint64_t stream_id,
-                            uint64_t frame_id, uint32_t max_frame_size, struct writer *output)
+/* Of these variables those that the answer has, in their order. */
+static uint8_t *put_variables(uint8_t *at, const struct answer *answer, uint32_t variables)
 {
-    uint8_t *frame = spop_frame_begin(output, SPOP_FRAME_ACK, SPOP_FLAG_FIN, stream_id, frame_id);
-    for (uint32_t left = variables; left; left &= left - 1)
-        put(output, answer, (enum rules_answer)__builtin_ctz(left));
-    return spop_frame_end(output, frame, max_frame_size);
+    at = put_bool(at, RULES_ANSWER_ALLOW, answer->allow);
+    at = put_bool(at, RULES_ANSWER_DENY, !answer->allow);
+    if (answer->reason && !answer->allow)
+        at = put_retry(at, answer, variables);
+    if (answer->delay && has(variables, RULES_ANSWER_DELAY_MS))
+        at = put_number(at, RULES_ANSWER_DELAY_MS, (answer->delay + 999) / 1000);
+    if (answer->reason)
+        at = put_of_limit(at, answer, variables);
+    else if (answer->named && has(variables, RULES_ANSWER_RULE))
+        at = put_text(at, RULES_ANSWER_RULE, answer->named->name);
+    if (answer->shadow && has(variables, RULES_ANSWER_SHADOW))
+        at = put_text(at, RULES_ANSWER_SHADOW, answer->shadow->name);
+    return at;
 }
 
 void answer_write(const struct answer *answer, uint32_t variables, uint64_t stream_id,
                   uint64_t frame_id, uint32_t max_frame_size, struct writer *output)
 {
-    /* allow and deny alone take 60 bytes, which the smallest frame of 256 always has. */
-    for (int last = RULES_ANSWERS; last > RULES_ANSWER_DENY; last--) {
-        uint32_t mask = variables & ((1u << last) - 1);
-        if (write_variables(answer, mask, stream_id, frame_id, max_frame_size, output))
-            return;
-    }
+    uint8_t *frame = writer_reserve(output, ENGINE_ANSWER_MAX);
+    if (!frame)
+        return;
+    uint8_t *begin = spop_put_frame(frame, SPOP_FRAME_ACK, SPOP_FLAG_FIN, stream_id, frame_id);
+    uint8_t *end = put_variables(begin, answer, variables);
+    /* allow and deny take 60 bytes, which the smallest frame of 256 always has. */
+    for (int last = RULES_ANSWERS - 1;
+         (size_t)(end - frame) > SPOP_LENGTH_SIZE + (size_t)max_frame_size &&
+         last > RULES_ANSWER_DENY;
+         last--)
+        end = put_variables(begin, answer, variables & ((1u << last) - 1));
+    spop_put_frame_size(frame, end);
+    output->position = end;
 }

@@ -53,7 +53,8 @@ bool answer_is_refusal(const struct engine_take *take);
 struct answer answer_choose(const struct engine_take *takes, size_t count,
                             const struct answer_rules *rules);
 
-/* Writes the ACK with the variables of the mask (bits 1 << enum rules_answer) that the answer has.
- */
+/* Writes the ACK with the variables of the mask (bits 1 << enum rules_answer) that the answer has;
+ * the last of them are left out where the frame would be too large. output is to have
+ * room for ENGINE_ANSWER_MAX bytes. */
 void answer_write(const struct answer *answer, uint32_t variables, uint64_t stream_id,
                   uint64_t frame_id, uint32_t max_frame_size, struct writer *output);

@@ -117,8 +117,8 @@ enum engine_outcome {
     ENGINE_NO_MEMORY, /* nothing was charged: refuse with SPOP_RESOURCES */
 };
 
-/* Decides one NOTIFY. now: as store_take has it. max_frame_size: the negotiated one. Where output
- * has room for less than ENGINE_ANSWER_MAX, an answer that doesn't fit loses its last variables. */
+/* Decides one NOTIFY. now: as store_take has it. max_frame_size: the negotiated one. An
+ * answer that is larger loses its last variables. */
 enum engine_outcome engine_notify(struct engine *engine, struct engine_client *client,
                                   const struct spop_frame *notify, uint64_t now,
                                   uint32_t max_frame_size, struct writer *output);

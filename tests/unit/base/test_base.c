@@ -1,3 +1,6 @@
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "base/base.h"
 #include "main.h"
 
@@ -60,6 +63,27 @@ START_TEST(numbers_at_their_boundaries)
     ck_assert(!slice_to_int64(SLICE("-9223372036854775809"), &integer));
     ck_assert(!slice_to_int64(SLICE("9223372036854775808"), &integer));
     ck_assert(!slice_to_int64(SLICE("-"), &integer));
+}
+END_TEST
+
+static void expect_decimal(uint64_t number)
+{
+    char expected[DECIMAL_MAX + 1];
+    uint8_t digits[DECIMAL_MAX];
+    size_t size = (size_t)snprintf(expected, sizeof(expected), "%" PRIu64, number);
+    ck_assert_ptr_eq(decimal_put(digits, number), digits + size);
+    ck_assert_mem_eq(digits, expected, size);
+}
+
+START_TEST(numbers_in_decimal)
+{
+    for (uint64_t number = 0; number < 1100; number++)
+        expect_decimal(number);
+    for (uint64_t power = 1000; power < UINT64_MAX / 10; power *= 10)
+        for (uint64_t near = power - 1; near <= power + 1; near++)
+            expect_decimal(near);
+    expect_decimal(UINT64_MAX);
+    expect_decimal(UINT64_MAX - 1);
 }
 END_TEST
 
@@ -147,5 +171,5 @@ END_TEST
 
 UNIT_MAIN("base", cursor_error_is_sticky_and_moves_nothing,
           cursor_refuses_sizes_near_the_end_of_the_address_space, writer_writes_all_or_nothing,
-          numbers_at_their_boundaries, values_print_as_people_write_them, endpoints,
-          arena_gives_zeroed_memory_up_to_its_maximum)
+          numbers_at_their_boundaries, numbers_in_decimal, values_print_as_people_write_them,
+          endpoints, arena_gives_zeroed_memory_up_to_its_maximum)

@@ -164,5 +164,31 @@ START_TEST(random_actions_come_back)
 }
 END_TEST
 
-UNIT_MAIN("action", well_formed_and_not, every_action_in_every_scope, truncated_actions,
-          writes_all_or_nothing, random_actions_come_back)
+/* Made beforehand, an action is the same as any other. */
+START_TEST(a_variable_made_beforehand)
+{
+    static const struct spop_variable variable = SPOP_VARIABLE(SPOP_SCOPE_TRANSACTION, "name");
+    static const uint8_t bytes[300] = {'x'};
+    static const uint64_t numbers[] = {0, 239, 240, 2287, 2288, UINT64_MAX};
+    uint8_t written[1024];
+    uint8_t put[1024];
+    struct writer w = writer_open(written, sizeof(written));
+    uint8_t *at = put;
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        struct value number = {.type = VALUE_UINT64, .natural = numbers[i]};
+        struct value text = {.type = VALUE_STRING, .bytes = {bytes, i * 50}};
+        struct value boolean = {.type = VALUE_BOOL, .boolean = i % 2};
+        spop_write_set_var(&w, SPOP_SCOPE_TRANSACTION, SLICE("name"), &number);
+        at = spop_put_number(spop_put_variable(at, &variable), numbers[i]);
+        spop_write_set_var(&w, SPOP_SCOPE_TRANSACTION, SLICE("name"), &text);
+        at = spop_put_text(spop_put_variable(at, &variable), text.bytes);
+        spop_write_set_var(&w, SPOP_SCOPE_TRANSACTION, SLICE("name"), &boolean);
+        at = spop_put_bool(spop_put_variable(at, &variable), boolean.boolean);
+    }
+    ck_assert_uint_eq(writer_size(&w), (size_t)(at - put));
+    ck_assert_mem_eq(written, put, writer_size(&w));
+}
+END_TEST
+
+UNIT_MAIN("action", well_formed_and_not, every_action_in_every_scope, a_variable_made_beforehand,
+          truncated_actions, writes_all_or_nothing, random_actions_come_back)
