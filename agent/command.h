@@ -4,6 +4,7 @@
 
 #define EXIT_USAGE 2
 
+int command_import(int argc, char **argv);
 int command_init(int argc, char **argv);
 int command_serve(int argc, char **argv);
 int command_validate(int argc, char **argv);

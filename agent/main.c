@@ -11,6 +11,7 @@ static const struct command {
 } commands[] = {
     {"serve", command_serve, "answer HAProxy by the rules of a file"},
     {"init", command_init, "write a rule file and HAProxy's files to begin with"},
+    {"import", command_import, "write another limiter's rules as a rule file"},
     {"validate", command_validate, "check a rule file and say all that is wrong with it"},
     {"explain", command_explain, "say what the rules make of a message, and why"},
     {"replay", command_replay, "say what the rules would have made of an access log"},

@@ -38,7 +38,7 @@ def test_example_loads(text):
 # ---- what commands print -------------------------------------------------------------------------
 
 # Those that end by themselves and say the same each time.
-REPEATABLE = re.compile(r"(sed|for|sluice (validate|explain|replay)) ")
+REPEATABLE = re.compile(r"(sed|for|cat|sluice (validate|explain|replay|import)) ")
 
 
 def sessions(text):
