@@ -169,7 +169,7 @@ def follow_log(screen, haproxy, lines_seen):
     screen.heading("Requests as they come:")
     expression = re.compile(
         r'^(\S+):\d+ \[[^ ]*:(\d\d:\d\d:\d\d)\.\d+\] .*? (\d{3}) \d+ .*"(\S+ \S+)[^"]*" '
-        r"rule=(\S+) source=(\S+) error=(\S+)"
+        r"rule=(\S+) source=(\S+) .* error=(\S+) id="
     )
     while haproxy.running():
         lines = haproxy.log().splitlines()

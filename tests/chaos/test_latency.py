@@ -61,7 +61,7 @@ def check_answered(haproxy, result, sources):
     result.check_answered()
     assert result.sources.keys() == {"200"}
     haproxy.stop()
-    logged = re.findall(r" rule=(\S+) source=(\S+) error=(\S+)$", haproxy.log(), re.MULTILINE)
+    logged = re.findall(r" rule=(\S+) source=(\S+) .* error=(\S+) id=", haproxy.log(), re.MULTILINE)
     assert len(logged) == result.answered
     assert {error for _, _, error in logged} == {"-"}
     assert {source for _, source, _ in logged} == sources

@@ -132,7 +132,7 @@ def test_floor_is_an_agent_to_haproxy(bench, haproxy_binary):
     haproxy = bench.haproxy(haproxy_binary)
     for _ in range(20):
         assert haproxy.request().status == 200
-    haproxy.wait_for_log(r" rule=- source=- error=-$", count=20)
+    haproxy.wait_for_log(r" rule=- source=- .* error=- id=", count=20)
 
 
 def test_floor_keeps_to_the_protocol(bench):

@@ -88,7 +88,7 @@ def test_only_failed_logins_count(bench, haproxy_binary, form):
     assert [login(haproxy, answer) for answer in (200, 401, 401)] == [(429, 0)] * 3
     assert bench.api().count() == served
     assert login(haproxy, 200, client="192.0.2.8") == (200, 2)
-    log = haproxy.wait_for_log(r"rule=\S+ source=\S+ error=(\S+)$", count=17)
+    log = haproxy.wait_for_log(r"rule=\S+ source=\S+ .* error=(\S+) id=", count=17)
     assert {match[1] for match in log} == {"-"}
 
 

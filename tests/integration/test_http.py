@@ -59,7 +59,7 @@ def test_shipped_rules_allow_and_refuse_exactly(bench, haproxy_binary):
 
     # What was refused never reached the application.
     assert bench.api().count() == 5 + 25 + 3
-    log = haproxy.wait_for_log(r"rule=\S+ source=\S+ error=(\S+)", count=8 + 27 + 3)
+    log = haproxy.wait_for_log(r"rule=\S+ source=\S+ .* error=(\S+) id=", count=8 + 27 + 3)
     assert {match[1] for match in log} == {"-"}
 
 
@@ -183,7 +183,7 @@ def test_all_agents_dead_fail_open(bench, haproxy_binary):
     answers = [haproxy.request("/api/auth/login", "POST") for _ in range(10)]
     assert [answer.status for answer in answers] == [200] * 10
     assert all("ratelimit" not in answer.headers for answer in answers)
-    haproxy.wait_for_log(r"rule=- source=- error=[1-9]\d*$", count=10)
+    haproxy.wait_for_log(r"rule=- source=- .* error=[1-9]\d* id=", count=10)
     # The checks notice, too; after that the same holds.
     stack.wait_until(lambda: not any(haproxy.server_states().values()), "the agent to be seen down")
     assert [haproxy.request().status for _ in range(5)] == [200] * 5
@@ -216,7 +216,7 @@ def test_frozen_agent_costs_the_processing_timeout_only(bench, haproxy_binary):
     try:
         answers = [haproxy.request() for _ in range(3)]
         assert [answer.status for answer in answers] == [200] * 3
-        haproxy.wait_for_log(r"rule=- source=- error=[1-9]\d*$", count=3)
+        haproxy.wait_for_log(r"rule=- source=- .* error=[1-9]\d* id=", count=3)
         stack.wait_until(
             lambda: not any(haproxy.server_states().values()), "the frozen agent to be seen down"
         )
@@ -342,7 +342,7 @@ def test_question_that_fits_no_frame_is_an_error(bench, haproxy_binary):
     repeated = [("    args src=src ", "    args a=req.hdr(x-big) b=req.hdr(x-big) src=src ")]
     haproxy = bench.haproxy(haproxy_binary, spoe_edits=repeated)
     assert haproxy.request(headers={"X-Big": "x" * 9000}).status == 200
-    haproxy.wait_for_log(r"error=3$")
+    haproxy.wait_for_log(r"error=3 id=")
     assert "ratelimit" in haproxy.request(headers={"X-Big": "x" * 5000}).headers
 
 

@@ -180,7 +180,7 @@ def test_limits_by_tier_and_override(start):
     assert passing(haproxy, "tenant", x_tenant="ourselves") == 6
     answer = ask(haproxy, "tenant", x_tenant="ourselves")
     assert "ratelimit" not in answer.headers
-    haproxy.wait_for_log(r"rule=tenant source=- error=-$")
+    haproxy.wait_for_log(r"rule=tenant source=- .* error=- id=")
     # Without a default the rule is for those tiers alone.
     assert passing(haproxy, "planned", x_tenant="a", x_plan="gold") == 1
     assert passing(haproxy, "planned", x_tenant="a", x_plan="silver") == 6

@@ -57,6 +57,11 @@ def test_connections_are_limited(bench, haproxy_binary, banner_port):
     haproxy = bench.haproxy(haproxy_binary, tcp_backend_port=banner_port)
     said = [greeting(haproxy.tcp_port) for _ in range(5)]
     assert said == [b"hello\n"] * 3 + [b""] * 2
+    lines = haproxy.wait_for_log(
+        r" database \S+ .*rule=connections source=memory remaining=(\d) shadow=- error=- id=(\S+)$",
+        count=5)
+    assert sorted(line[1] for line in lines) == ["0", "0", "0", "1", "2"]
+    assert len({line[2] for line in lines}) == 5
     # HTTP requests send another message, so the rule has nothing to do with them.
     assert haproxy.request().status == 200
 

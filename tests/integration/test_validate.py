@@ -91,7 +91,7 @@ rules:
         "  5 |     message: sluice-reqest",
         "    |              ^",
         f"{path}:10:20: warning: argument tenant is not sent with message sluice-connection of "
-        f"{SPOE}, expected one of src, dst_port",
+        f"{SPOE}, expected one of src, dst_port, request_id",
         "  10 |     key: [ src/64, tenant ]",
         "     |                    ^",
     ]

@@ -447,6 +447,7 @@ class Api:
         api = self
         self.lock = threading.Lock()
         self.requests = []  # (method, path) of all that came through
+        self.headers = []  # of each of them
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -455,6 +456,7 @@ class Api:
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 with api.lock:
                     api.requests.append((self.command, self.path))
+                    api.headers.append(self.headers)
                 status = self.headers.get("X-Answer", "200")
                 if status == "none":
                     self.close_connection = True
