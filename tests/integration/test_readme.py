@@ -92,7 +92,7 @@ def told():
     store"."""
     text = (ROOT / "docs" / "metrics.md").read_text()
     shared = re.search(r"^## Shared store\n(.*?)^## ", text, re.M | re.S)[1]
-    row = r"^\| `(\w+)(?:\{([a-z,]*)\})?` \| (\w+) \| (.*) \|$"
+    row = r"^\| `(\w+)(?:\{([a-z,]*)\})?` \| (counter|gauge|histogram) \| (.*) \|$"
     rows = {name: (labels, kind, about) for name, labels, kind, about in re.findall(row, text, re.M)}
     return rows, {name for name, *_ in re.findall(row, shared, re.M)}
 

@@ -177,9 +177,13 @@ class Metrics:
         return sum(number for _, number in self.all(name, **labels))
 
 
+def admin_address(agent):
+    """Its HOST:PORT."""
+    return re.search(r"admin listening.*?(127\.0\.0\.1:\d+)", agent.log())[1]
+
+
 def metrics(agent):
-    port = re.search(r"admin listening.*?127\.0\.0\.1:(\d+)", agent.log())[1]
-    url = f"http://127.0.0.1:{port}/metrics"
+    url = f"http://{admin_address(agent)}/metrics"
     with urllib.request.urlopen(url, timeout=stack.WAIT) as answer:
         return Metrics(answer.read().decode())
 
