@@ -29,6 +29,7 @@ struct connection {
     bool is_dirty;
     bool stalled;   /* not read from until answers have gone out */
     bool peer_done; /* no more bytes will come */
+    bool is_left;   /* its socket stays open, for another process */
     size_t pending;
     uint64_t active_at;
     struct buffer *input;
@@ -46,7 +47,8 @@ static void release_socket(struct connection *c)
     struct connection_host *host = c->host;
     ev_io_stop(host->loop, &c->readable);
     ev_io_stop(host->loop, &c->writable);
-    close(c->readable.fd);
+    if (!c->is_left)
+        close(c->readable.fd);
     buffer_put(&host->buffers, c->input);
     buffer_put(&host->buffers, c->output);
     c->input = c->output = NULL;
@@ -194,6 +196,21 @@ static void finish_closing(struct connection *c)
     ev_io_start(c->host->loop, &c->readable);
 }
 
+static bool leave(struct connection *c)
+{
+    struct connection_host *host = c->host;
+    struct connection_left *larger =
+        reallocarray(host->left, host->left_count + 1, sizeof(*larger));
+    if (!larger)
+        return false;
+    larger[host->left_count++] = (struct connection_left){
+        c->readable.fd, c->phase == CONNECTION_RUN ? c->session.max_frame_size : 0};
+    host->left = larger;
+    c->is_left = true;
+    enter(c, CONNECTION_DEAD);
+    return true;
+}
+
 /* A connection that has nothing more to answer, when it is to end. */
 static void close_if_done(struct connection *c)
 {
@@ -202,7 +219,10 @@ static void close_if_done(struct connection *c)
     if (c->peer_done) {
         enter(c, CONNECTION_CLOSING);
         mark_dirty(c);
-    } else if (c->host->draining) {
+    } else if (c->host->leaving && (c->input || c->output)) {
+        /* The rest of a frame is to come, or of an answer to go. */
+        return;
+    } else if (c->host->draining && !(c->host->leaving && leave(c))) {
         refuse(c, SPOP_NORMAL);
     }
 }
@@ -362,6 +382,8 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
     }
     receive(c);
     process(c);
+    if (c->host->leaving && !c->input)
+        ev_io_stop(c->host->loop, &c->readable);
     close_if_done(c);
 }
 
@@ -389,9 +411,19 @@ void connection_host_open(struct connection_host *host, struct ev_loop *loop, st
 void connection_host_close(struct connection_host *host)
 {
     buffer_pool_close(&host->buffers);
+    free(host->left);
 }
 
-void connection_open(struct connection_host *host, int fd)
+/* Its buffers are of the host's frame size, so a peer that may send larger ones has to ask anew. */
+static void resume(struct connection *c, uint32_t agreed_frame_size)
+{
+    spop_session_resume(&c->session, SPOP_AGENT, agreed_frame_size, SPOP_PIPELINING);
+    enter(c, CONNECTION_RUN);
+    if (agreed_frame_size > c->host->max_frame_size)
+        refuse(c, SPOP_NORMAL);
+}
+
+void connection_open(struct connection_host *host, int fd, uint32_t agreed_frame_size)
 {
     struct connection *c = calloc(1, sizeof(*c));
     if (!c) {
@@ -411,6 +443,8 @@ void connection_open(struct connection_host *host, int fd)
     host->count++;
     if (host->draining)
         mark_dirty(c);
+    if (agreed_frame_size)
+        resume(c, agreed_frame_size);
 }
 
 static void flush(struct connection *c)
@@ -428,7 +462,7 @@ static void flush(struct connection *c)
     if (c->stalled && c->pending < PENDING_MAX / 2 &&
         (!c->output || buffer_size(c->output) < OUTPUT_MAX / 2)) {
         c->stalled = false;
-        if (!c->peer_done && !c->host->draining)
+        if (!c->peer_done && (!c->host->draining || c->host->leaving))
             ev_io_start(c->host->loop, &c->readable);
         process(c);
     }
@@ -489,7 +523,7 @@ static void drain(struct connection *c)
     close_if_done(c);
 }
 
-void connections_drain(struct connection_host *host)
+static void end_all(struct connection_host *host, void (*end)(struct connection *c))
 {
     host->draining = true;
     for (int phase = CONNECTION_HELLO; phase <= CONNECTION_RUN; phase++) {
@@ -498,10 +532,28 @@ void connections_drain(struct connection_host *host)
             /* Draining one moves no other. It may itself go to the end of its list and be met
              * again there, but only once in a turn. */
             struct connection *next = TAILQ_NEXT(c, phase_link);
-            drain(c);
+            end(c);
             c = next;
         }
     }
+}
+
+void connections_drain(struct connection_host *host)
+{
+    end_all(host, drain);
+}
+
+static void leave_when_done(struct connection *c)
+{
+    if (!c->input)
+        ev_io_stop(c->host->loop, &c->readable);
+    close_if_done(c);
+}
+
+void connections_leave(struct connection_host *host)
+{
+    host->leaving = true;
+    end_all(host, leave_when_done);
 }
 
 void connections_abort(struct connection_host *host)

@@ -38,6 +38,12 @@ struct connection_counters {
 
 TAILQ_HEAD(connection_list, connection);
 
+/* A connection that another process is to go on with. */
+struct connection_left {
+    int fd;
+    uint32_t max_frame_size; /* as agreed with the peer; 0: the handshake is yet to come */
+};
+
 /* What a worker lends its connections. */
 struct connection_host {
     struct ev_loop *loop;
@@ -45,6 +51,9 @@ struct connection_host {
     uint32_t max_frame_size; /* the most that is agreed on with a peer */
     uint64_t now;            /* read once a turn of the loop */
     bool draining;
+    bool leaving; /* draining, and connections are left to another process rather than ended */
+    struct connection_left *left;
+    size_t left_count;
     struct buffer_pool buffers;
     struct connection_list phases[CONNECTION_PHASES]; /* each in order of last activity */
     struct connection_list dirty;                     /* have something to write */
@@ -62,8 +71,9 @@ void connection_host_open(struct connection_host *host, struct ev_loop *loop, st
 /* All connections must be dead, and none pending. */
 void connection_host_close(struct connection_host *host);
 
-/* Takes over a non-blocking socket; closes it when out of memory. */
-void connection_open(struct connection_host *host, int fd);
+/* Takes over a non-blocking socket; closes it when out of memory. agreed_frame_size: 0, or that of
+ * a connection which another process has left. */
+void connection_open(struct connection_host *host, int fd, uint32_t agreed_frame_size);
 
 /* To be called before each sleep of the loop: writes what the turn has produced, one write a
  * connection, and frees the dead. */
@@ -75,6 +85,11 @@ void connections_expire(struct connection_host *host);
 /* Answers what has been received, says goodbye, and lets no new NOTIFY in. Returns before it is
  * done: count reaches 0 then. */
 void connections_drain(struct connection_host *host);
+
+/* Answers what has been read, and leaves each connection, as soon as nothing of it is in this
+ * process any more, in host->left, its socket open. What can't be left is ended as by
+ * connections_drain. Returns before it is done: count reaches 0 then. */
+void connections_leave(struct connection_host *host);
 
 /* Closes all sockets now. */
 void connections_abort(struct connection_host *host);

@@ -14,22 +14,9 @@
 #include "agent/clock.h"
 #include "agent/control.h"
 #include "agent/file_both.h"
-#include "agent/inherited.h"
+#include "agent/listeners.h"
 #include "agent/service.h"
 #include "agent/socket.h"
-
-/* Connections accepted before the other watchers get their turn. */
-#define ACCEPT_BATCH 64
-
-/* How long accepting rests when the process has no descriptors left (seconds): the waiting
- * connection would otherwise wake the loop without end. */
-#define ACCEPT_REST 0.1
-
-struct listener {
-    ev_io watcher;
-    const struct rules_listener *settings;
-    struct server *server;
-};
 
 struct server {
     struct control control; /* what others may read */
@@ -39,20 +26,21 @@ struct server {
     struct ev_loop *loop;
     struct ruleset *rules;
     struct ruleset *first_rules; /* whose listeners stay, whatever a reload says */
-    struct inherited inherited;  /* listeners that aren't ours to unlink */
-    struct listener listeners[RULES_MAX_LISTENERS];
-    size_t listener_count;
+    struct restart_program program;
+    struct restart_sockets sockets; /* from, and then for, a restart in place */
+    struct listeners listeners;
     struct admin *admin;
     ev_signal terminate;
     ev_signal interrupt;
     ev_signal hangup;
+    ev_signal restart;
     ev_timer upkeep;
-    ev_timer accept_rest;
     ev_timer drain_deadline;
     ev_async drained;
     ev_async topology;
     atomic_uint workers_drained;
     bool draining;
+    bool restarting;
 };
 
 /* ---- connections --------------------------------------------------------------------------- */
@@ -89,52 +77,21 @@ static void turn_away(struct server *server, int fd)
                 LOG_INT("max", server->rules->set->settings.max_connections));
 }
 
-static void set_accepting(struct server *server, bool accepting)
+static bool give(struct server *server, int fd, uint32_t agreed_frame_size)
 {
-    for (size_t i = 0; i < server->listener_count; i++) {
-        if (accepting)
-            ev_io_start(server->loop, &server->listeners[i].watcher);
-        else
-            ev_io_stop(server->loop, &server->listeners[i].watcher);
-    }
+    const struct control *control = &server->control;
+    bool given = connection_count(control) < server->rules->set->settings.max_connections &&
+                 worker_give(least_loaded(control), fd, agreed_frame_size);
+    if (!given)
+        turn_away(server, fd);
+    return given;
 }
 
-static void rest_from_accepting(struct server *server)
+static void on_accepted(void *context, int fd)
 {
-    static struct log_limiter limiter;
-    log_limited(&limiter, LOG_ERROR, "no connection can be accepted",
-                LOG_STRING("error", strerror(errno)));
-    set_accepting(server, false);
-    ev_timer_set(&server->accept_rest, ACCEPT_REST, 0.);
-    ev_timer_start(server->loop, &server->accept_rest);
-}
-
-static void on_accept_rest(struct ev_loop *loop, ev_timer *watcher, int events)
-{
-    struct server *server = watcher->data;
-    (void)loop;
-    (void)events;
-    if (!server->draining)
-        set_accepting(server, true);
-}
-
-static void on_connection(struct ev_loop *loop, ev_io *watcher, int events)
-{
-    struct server *server = ((struct listener *)watcher)->server;
-    struct control *control = &server->control;
-    (void)loop;
-    (void)events;
-    for (int i = 0; i < ACCEPT_BATCH; i++) {
-        int fd = socket_accept(watcher->fd);
-        if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
-            rest_from_accepting(server);
-        if (fd < 0)
-            return;
-        counter_add(&control->counters.accepted, 1);
-        if (connection_count(control) >= server->rules->set->settings.max_connections ||
-            !worker_give(least_loaded(control), fd))
-            turn_away(server, fd);
-    }
+    struct server *server = context;
+    counter_add(&server->control.counters.accepted, 1);
+    give(server, fd, 0);
 }
 
 /* ---- rules --------------------------------------------------------------------------------- */
@@ -219,32 +176,6 @@ static void log_candidate(const struct ruleset *rules)
                   LOG_INT("limits", rules->candidate->set->limit_count));
 }
 
-static bool same_endpoints(const struct rules_settings *a, const struct rules_settings *b)
-{
-    char text[2][ENDPOINT_HOST_MAX + 64];
-    bool same = a->listener_count == b->listener_count && a->has_admin == b->has_admin;
-    for (size_t i = 0; same && i <= a->listener_count; i++) {
-        bool admin = i == a->listener_count;
-        struct writer wa = writer_open(text[0], sizeof(text[0]));
-        struct writer wb = writer_open(text[1], sizeof(text[1]));
-        if (admin && !a->has_admin)
-            break;
-        endpoint_print(admin ? &a->admin : &a->listeners[i].endpoint, &wa);
-        endpoint_print(admin ? &b->admin : &b->listeners[i].endpoint, &wb);
-        same = slice_equal(writer_slice(&wa), writer_slice(&wb));
-    }
-    return same;
-}
-
-static void warn_of_restart(const struct rules_settings *started, const struct rules_settings *now)
-{
-    if (!same_endpoints(started, now) || started->workers != now->workers ||
-        started->max_frame_size != now->max_frame_size ||
-        !rules_store_equal(&started->store, &now->store))
-        log_event(LOG_WARNING, "listen, admin, workers, store and max_frame_size are as they were "
-                               "at the start: restart to change them");
-}
-
 static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
 {
     struct server *server = watcher->data;
@@ -261,7 +192,7 @@ static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
             worker_use(control->workers[i], rules);
         counter_add(&control->counters.reloads, 1);
         counter_set(&control->counters.last_reload_failed, 0);
-        warn_of_restart(&server->first_rules->set->settings, &rules->set->settings);
+        restart_warn(&server->first_rules->set->settings, &rules->set->settings);
         log_event(LOG_INFO, "rules reloaded", LOG_STRING("file", server->rule_file),
                   LOG_INT("rules", rules->set->rule_count),
                   LOG_INT("limits", rules->set->limit_count));
@@ -301,37 +232,90 @@ static void on_drain_deadline(struct ev_loop *loop, ev_timer *watcher, int event
     ev_break(loop, EVBREAK_ALL);
 }
 
-static void close_listeners(struct server *server)
+static void drain(struct server *server, const char *message, int signal,
+                  void (*end)(struct worker *worker))
 {
-    for (size_t i = 0; i < server->listener_count; i++) {
-        struct listener *listener = &server->listeners[i];
-        ev_io_stop(server->loop, &listener->watcher);
-        if (server->inherited.listeners[i] < 0)
-            socket_unlink(listener->watcher.fd, &listener->settings->endpoint);
-        close(listener->watcher.fd);
-    }
-    server->listener_count = 0;
+    double patience = (double)server->rules->set->settings.drain_timeout / 1e6;
+    server->draining = true;
+    atomic_store(&server->control.counters.serving, false);
+    log_event(LOG_INFO, message, LOG_INT("signal", signal),
+              LOG_INT("connections", connection_count(&server->control)));
+    for (unsigned i = 0; i < server->control.worker_count; i++)
+        end(server->control.workers[i]);
+    ev_timer_set(&server->drain_deadline, patience, 0.);
+    ev_timer_start(server->loop, &server->drain_deadline);
 }
 
 static void on_terminate(struct ev_loop *loop, ev_signal *watcher, int events)
 {
     struct server *server = watcher->data;
     (void)events;
+    server->restarting = false;
     if (server->draining) { /* asked twice: at once, then */
         ev_break(loop, EVBREAK_ALL);
         return;
     }
-    server->draining = true;
-    atomic_store(&server->control.counters.serving, false);
     service_stopping();
-    log_event(LOG_INFO, "draining", LOG_INT("signal", watcher->signum),
-              LOG_INT("connections", connection_count(&server->control)));
-    close_listeners(server);
-    for (unsigned i = 0; i < server->control.worker_count; i++)
-        worker_drain(server->control.workers[i]);
-    double patience = (double)server->rules->set->settings.drain_timeout / 1e6;
-    ev_timer_set(&server->drain_deadline, patience, 0.);
-    ev_timer_start(loop, &server->drain_deadline);
+    listeners_close(&server->listeners);
+    drain(server, "draining", watcher->signum, worker_drain);
+}
+
+/* ---- the restart in place ------------------------------------------------------------------ */
+
+static void on_checked(void *context, bool right)
+{
+    struct server *server = context;
+    if (server->draining)
+        return;
+    if (!right) {
+        log_event(LOG_ERROR, "no restart: the program there now doesn't take the rule file",
+                  LOG_STRING("program", server->program.path),
+                  LOG_STRING("file", server->rule_file));
+        return;
+    }
+    server->restarting = true;
+    service_reloading();
+    listeners_accept(&server->listeners, false);
+    drain(server, "restarting", SIGUSR2, worker_leave);
+}
+
+/* What would end the next program at its start ends nothing here. */
+static void on_restart(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    struct server *server = watcher->data;
+    (void)events;
+    struct ruleset *rules = server->draining ? NULL : load(server, log_problem);
+    ruleset_release(rules);
+    if (!rules || !restart_check(&server->program, server->rule_file, loop, on_checked, server))
+        log_event(LOG_ERROR, "no restart now", LOG_STRING("file", server->rule_file));
+}
+
+/* With the workers stopped: all that is to live on. */
+static bool collect_sockets(struct server *server)
+{
+    bool all = listeners_leave(&server->listeners, &server->sockets);
+    for (unsigned i = 0; all && i < server->control.worker_count; i++) {
+        size_t count;
+        const struct connection_left *left = worker_left(server->control.workers[i], &count);
+        for (size_t j = 0; all && j < count; j++)
+            all = restart_add(
+                &server->sockets,
+                &(struct restart_socket){RESTART_CONNECTION, left[j].fd, left[j].max_frame_size});
+    }
+    return all;
+}
+
+static void give_back_connections(struct server *server)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < server->sockets.count; i++) {
+        const struct restart_socket *socket = &server->sockets.all[i];
+        if (socket->kind == RESTART_CONNECTION && give(server, socket->fd, socket->max_frame_size))
+            count++;
+    }
+    if (server->sockets.count)
+        log_event(LOG_INFO, "restarted", LOG_INT("connections", count));
+    restart_free(&server->sockets);
 }
 
 /* ---- the beginning ------------------------------------------------------------------------- */
@@ -344,44 +328,6 @@ static void on_upkeep(struct ev_loop *loop, ev_timer *watcher, int events)
     store_upkeep(server->control.store, clock_now());
     if (server->control.candidate_store)
         store_upkeep(server->control.candidate_store, clock_now());
-}
-
-static bool receive_listeners(struct server *server)
-{
-    char why[SOCKET_WHY_MAX];
-    bool right = inherited_receive(&server->inherited, &server->first_rules->set->settings,
-                                   INHERITED_FIRST, why);
-    if (!right)
-        log_event(LOG_ERROR, "can't use the sockets that were passed", LOG_STRING("error", why));
-    return right;
-}
-
-static bool start_listeners(struct server *server)
-{
-    const struct rules_settings *settings = &server->first_rules->set->settings;
-    char why[SOCKET_WHY_MAX];
-    char name[SOCKET_NAME_MAX];
-    for (size_t i = 0; i < settings->listener_count; i++) {
-        const struct rules_listener *wanted = &settings->listeners[i];
-        struct listener *listener = &server->listeners[i];
-        int fd = server->inherited.listeners[i];
-        if (fd < 0)
-            fd = socket_listen(&wanted->endpoint, wanted->mode, why);
-        if (fd < 0) {
-            struct writer w = writer_open(name, sizeof(name));
-            endpoint_print(&wanted->endpoint, &w);
-            log_event(LOG_ERROR, "can't listen", LOG_SLICE("address", writer_slice(&w)),
-                      LOG_STRING("error", why));
-            return false;
-        }
-        listener->server = server;
-        listener->settings = wanted;
-        ev_io_init(&listener->watcher, on_connection, fd, EV_READ);
-        server->listener_count++;
-        socket_own_name(fd, name);
-        log_event(LOG_INFO, "listening", LOG_STRING("address", name));
-    }
-    return true;
 }
 
 /* Processors that this process may run on, which in a container may be fewer than there are. */
@@ -434,9 +380,7 @@ static bool start_admin(struct server *server)
     char name[SOCKET_NAME_MAX];
     if (!settings->has_admin)
         return true;
-    int fd = server->inherited.admin;
-    if (fd < 0)
-        fd = socket_listen(&settings->admin, 0, why);
+    int fd = listeners_open_admin(&server->listeners, why);
     if (fd >= 0) {
         socket_own_name(fd, name);
         server->admin = admin_start(fd, &server->control);
@@ -496,17 +440,18 @@ static void watch(struct server *server)
     ev_signal_init(&server->terminate, on_terminate, SIGTERM);
     ev_signal_init(&server->interrupt, on_terminate, SIGINT);
     ev_signal_init(&server->hangup, on_hangup, SIGHUP);
+    ev_signal_init(&server->restart, on_restart, SIGUSR2);
     ev_timer_init(&server->upkeep, on_upkeep, STORE_UPKEEP_PERIOD / 1e6, STORE_UPKEEP_PERIOD / 1e6);
-    ev_timer_init(&server->accept_rest, on_accept_rest, ACCEPT_REST, 0.);
     ev_timer_init(&server->drain_deadline, on_drain_deadline, 1., 0.);
     ev_async_init(&server->drained, on_drained);
     ev_async_init(&server->topology, on_topology);
     server->terminate.data = server->interrupt.data = server->hangup.data = server;
-    server->upkeep.data = server->accept_rest.data = server;
+    server->restart.data = server->upkeep.data = server;
     server->drain_deadline.data = server->drained.data = server->topology.data = server;
     ev_signal_start(server->loop, &server->terminate);
     ev_signal_start(server->loop, &server->interrupt);
     ev_signal_start(server->loop, &server->hangup);
+    ev_signal_start(server->loop, &server->restart);
     ev_timer_start(server->loop, &server->upkeep);
     ev_async_start(server->loop, &server->drained);
     ev_async_start(server->loop, &server->topology);
@@ -531,24 +476,37 @@ static bool start(struct server *server)
         return false;
     /* A SIGHUP that comes while the rules are loaded must not end the process. */
     watch(server);
+    restart_remember(&server->program);
+    if (!restart_receive(&server->sockets)) {
+        log_event(LOG_ERROR, "what the restart has left can't be read");
+        return false;
+    }
     struct ruleset *rules = load(server, file_print_problem);
     if (!rules)
         return false;
     put_in_force(server, rules);
     server->first_rules = ruleset_hold(rules);
-    return start_store(server) && receive_listeners(server) && start_listeners(server) &&
+    server->listeners.accepted = on_accepted;
+    server->listeners.context = server;
+    return start_store(server) &&
+           listeners_open(&server->listeners, server->loop, &server->first_rules->set->settings,
+                          &server->sockets) &&
            start_threads(server);
 }
 
 static void stop(struct server *server)
 {
     struct control *control = &server->control;
-    if (server->loop)
-        close_listeners(server);
+    if (!server->restarting)
+        listeners_close(&server->listeners);
     for (unsigned i = 0; i < control->worker_count; i++)
         worker_stop(control->workers[i]);
+    if (server->restarting && !collect_sockets(server))
+        log_event(LOG_ERROR, "no memory for all sockets: some connections end");
     /* The admin server reads the workers' counters until here. */
     admin_stop(server->admin);
+    if (!server->restarting)
+        listeners_close_admin(&server->listeners);
     for (unsigned i = 0; i < control->worker_count; i++)
         worker_free(control->workers[i]);
     sharing_stop(&control->sharing);
@@ -580,7 +538,8 @@ int control_serve(const char *rule_file, const char *candidate_file)
     server->seed = random_seed();
     bool started = start(server);
     if (started) {
-        set_accepting(server, true);
+        give_back_connections(server);
+        listeners_accept(&server->listeners, true);
         atomic_store(&server->control.counters.serving, true);
         log_event(LOG_INFO, "ready", LOG_STRING("version", SLUICE_VERSION),
                   LOG_STRING("file", rule_file), LOG_INT("rules", server->rules->set->rule_count),
@@ -590,8 +549,15 @@ int control_serve(const char *rule_file, const char *candidate_file)
         ev_run(server->loop, 0);
     }
     stop(server);
-    if (started)
+    if (server->restarting) {
+        restart_now(&server->program, &server->sockets);
+        log_event(LOG_ERROR, "the restart failed", LOG_STRING("program", server->program.path),
+                  LOG_STRING("error", strerror(errno)));
+        started = false;
+    } else if (started) {
         log_event(LOG_INFO, "stopped");
+    }
+    restart_free(&server->sockets);
     free(server);
     return started ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -112,15 +112,18 @@ static bool may_be(const struct passed *passed, struct slice purpose)
 
 /* Where the descriptor of the entry that the socket is for goes; NULL when there is none. */
 static int *place_of(struct inherited *inherited, const struct rules_settings *settings,
-                     const struct passed *passed)
+                     const struct passed *passed, bool **is_shared)
 {
-    for (size_t i = 0; may_be(passed, SLICE("spop")) && i < settings->listener_count; i++)
-        if (socket_is_at(passed->fd, &settings->listeners[i].endpoint))
-            return &inherited->listeners[i];
-    if (may_be(passed, SLICE("admin")) && settings->has_admin &&
-        socket_is_at(passed->fd, &settings->admin))
-        return &inherited->admin;
-    return NULL;
+    for (size_t i = 0; may_be(passed, SLICE("spop")) && i < settings->listener_count; i++) {
+        if (!socket_is_at(passed->fd, &settings->listeners[i].endpoint))
+            continue;
+        *is_shared = &inherited->is_shared[i];
+        return &inherited->listeners[i];
+    }
+    *is_shared = &inherited->admin_is_shared;
+    bool is_admin = may_be(passed, SLICE("admin")) && settings->has_admin &&
+                    socket_is_at(passed->fd, &settings->admin);
+    return is_admin ? &inherited->admin : NULL;
 }
 
 static bool place(struct inherited *inherited, const struct rules_settings *settings,
@@ -130,7 +133,8 @@ static bool place(struct inherited *inherited, const struct rules_settings *sett
     if (!prepare(passed, why))
         return false;
     socket_own_name(passed->fd, name);
-    int *place = place_of(inherited, settings, passed);
+    bool *is_shared;
+    int *place = place_of(inherited, settings, passed, &is_shared);
     if (!place || *place >= 0) {
         snprintf(why, SOCKET_WHY_MAX, "the passed socket %s (%.*s) %s", name,
                  SLICE_ARGS(passed->name),
@@ -140,6 +144,7 @@ static bool place(struct inherited *inherited, const struct rules_settings *sett
         return false;
     }
     *place = passed->fd;
+    *is_shared = true;
     log_event(LOG_INFO, "socket passed", LOG_STRING("address", name),
               LOG_SLICE("name", passed->name));
     return true;
@@ -150,7 +155,7 @@ bool inherited_receive(struct inherited *inherited, const struct rules_settings 
 {
     struct passed passed[INHERITED_MAX];
     size_t count = 0;
-    inherited->admin = -1;
+    *inherited = (struct inherited){.admin = -1};
     for (size_t i = 0; i < RULES_MAX_LISTENERS; i++)
         inherited->listeners[i] = -1;
     bool right = read_environment(first, passed, &count, why);
@@ -160,4 +165,17 @@ bool inherited_receive(struct inherited *inherited, const struct rules_settings 
     unsetenv("LISTEN_FDS");
     unsetenv("LISTEN_FDNAMES");
     return right;
+}
+
+bool inherited_keep(struct inherited *inherited, const struct rules_settings *settings, int fd,
+                    bool is_shared)
+{
+    const struct passed kept = {.fd = fd};
+    bool *place_is_shared;
+    int *place = place_of(inherited, settings, &kept, &place_is_shared);
+    if (!place || *place >= 0)
+        return false;
+    *place = fd;
+    *place_is_shared = is_shared;
+    return true;
 }

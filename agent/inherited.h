@@ -16,14 +16,17 @@
 struct inherited {
     int listeners[RULES_MAX_LISTENERS]; /* by index of settings.listeners; -1: none was passed */
     int admin;                          /* -1: none was passed */
+    /* Whether somebody else holds it too: then it is to be closed, and neither to be shut down nor
+     * its path taken away. */
+    bool is_shared[RULES_MAX_LISTENERS];
+    bool admin_is_shared;
 };
 
 /* Matches what was passed with the addresses of the settings. A socket's name (FileDescriptorName=)
  * restricts what it may be for: `spop` an entry of `listen`, `admin` that of `admin`, any other
  * name either. Where nothing was passed to this process, all are -1.
  *
- * Sockets become non-blocking and close-on-exec. They are the caller's, who is to close them and
- * must neither shut them down nor take their paths away: their owner listens on.
+ * Sockets become non-blocking and close-on-exec. They are the caller's, and shared.
  *
  * False, with a sentence in *why (SOCKET_WHY_MAX bytes), when the environment makes no sense, or a
  * socket matches no address, one that another has already, or isn't one that a connection can be
@@ -33,3 +36,8 @@ struct inherited {
  * Takes the three variables out of the environment: call before the first thread starts. */
 bool inherited_receive(struct inherited *inherited, const struct rules_settings *settings,
                        int first, char *why);
+
+/* Adds a listener that this process has had before a restart in place (restart.h). False, and it
+ * stays the caller's, where it is at no address of the settings any more. */
+bool inherited_keep(struct inherited *inherited, const struct rules_settings *settings, int fd,
+                    bool is_shared);

@@ -21,6 +21,8 @@ static void print_help(FILE *stream)
         "  -h, --help           this text\n\n"
         "signals:\n"
         "  SIGHUP           reload the files; where one is wrong, the old rules stay in force\n"
+        "  SIGUSR2          start anew in place, for an upgrade or what a reload can't change:\n"
+        "                   connections and listeners stay; where that would fail, all stays\n"
         "  SIGTERM, SIGINT  answer what was received, say goodbye to HAProxy, exit;\n"
         "                   a second one exits at once\n\n"
         "exit status: 0 after a drain, 1 when it couldn't start, 2 for a wrong command line\n");

@@ -24,12 +24,13 @@ struct worker {
     atomic_uint load;
     bool told_drained;
 
-    pthread_mutex_t lock; /* of the mailbox, which is all below */
-    int *inbox;           /* sockets; as many as connections may be open */
+    pthread_mutex_t lock;          /* of the mailbox, which is all below */
+    struct connection_left *inbox; /* as many as connections may be open */
     size_t inbox_count;
     size_t inbox_room;
     struct ruleset *new_rules;
     bool drain;
+    bool leave;
     bool stop;
 };
 
@@ -64,13 +65,14 @@ static void on_wake(struct ev_loop *loop, ev_async *watcher, int events)
     (void)events;
 
     pthread_mutex_lock(&worker->lock);
-    int *inbox = worker->inbox;
+    struct connection_left *inbox = worker->inbox;
     size_t count = worker->inbox_count;
     worker->inbox = NULL;
     worker->inbox_count = worker->inbox_room = 0;
     struct ruleset *rules = worker->new_rules;
     worker->new_rules = NULL;
     bool drain = worker->drain;
+    bool leave = worker->leave;
     bool stop = worker->stop;
     pthread_mutex_unlock(&worker->lock);
 
@@ -80,8 +82,10 @@ static void on_wake(struct ev_loop *loop, ev_async *watcher, int events)
     if (!stop)
         candidate_follow(&worker->candidate);
     for (size_t i = 0; i < count; i++)
-        connection_open(&worker->host, inbox[i]);
+        connection_open(&worker->host, inbox[i].fd, inbox[i].max_frame_size);
     free(inbox);
+    if (leave && !worker->host.draining)
+        connections_leave(&worker->host);
     if (drain && !worker->host.draining)
         connections_drain(&worker->host);
     if (stop) {
@@ -224,24 +228,24 @@ struct worker *worker_start(const struct worker_options *options)
 }
 
 /* With the lock held. */
-static bool put_in_inbox(struct worker *worker, int fd)
+static bool put_in_inbox(struct worker *worker, int fd, uint32_t agreed_frame_size)
 {
     if (worker->inbox_count == worker->inbox_room) {
         size_t room = worker->inbox_room ? 2 * worker->inbox_room : 16;
-        int *larger = reallocarray(worker->inbox, room, sizeof(*larger));
+        struct connection_left *larger = reallocarray(worker->inbox, room, sizeof(*larger));
         if (!larger)
             return false;
         worker->inbox = larger;
         worker->inbox_room = room;
     }
-    worker->inbox[worker->inbox_count++] = fd;
+    worker->inbox[worker->inbox_count++] = (struct connection_left){fd, agreed_frame_size};
     return true;
 }
 
-bool worker_give(struct worker *worker, int fd)
+bool worker_give(struct worker *worker, int fd, uint32_t agreed_frame_size)
 {
     pthread_mutex_lock(&worker->lock);
-    bool given = put_in_inbox(worker, fd);
+    bool given = put_in_inbox(worker, fd, agreed_frame_size);
     /* Before the worker can have closed it again. */
     if (given)
         atomic_fetch_add(&worker->load, 1);
@@ -275,6 +279,20 @@ void worker_drain(struct worker *worker)
     ev_async_send(worker->loop, &worker->wake);
 }
 
+void worker_leave(struct worker *worker)
+{
+    pthread_mutex_lock(&worker->lock);
+    worker->leave = true;
+    pthread_mutex_unlock(&worker->lock);
+    ev_async_send(worker->loop, &worker->wake);
+}
+
+const struct connection_left *worker_left(const struct worker *worker, size_t *count)
+{
+    *count = worker->host.left_count;
+    return worker->host.left;
+}
+
 void worker_stop(struct worker *worker)
 {
     pthread_mutex_lock(&worker->lock);
@@ -287,7 +305,7 @@ void worker_stop(struct worker *worker)
 void worker_free(struct worker *worker)
 {
     for (size_t i = 0; i < worker->inbox_count; i++)
-        close(worker->inbox[i]);
+        close(worker->inbox[i].fd);
     free(worker->inbox);
     ruleset_release(worker->new_rules);
     connection_host_close(&worker->host);

@@ -35,8 +35,9 @@ struct worker;
 /* Starts the thread. NULL when that fails. */
 struct worker *worker_start(const struct worker_options *options);
 
-/* Hands over a non-blocking socket. False when out of memory: the caller keeps it. */
-bool worker_give(struct worker *worker, int fd);
+/* Hands over a non-blocking socket. False when out of memory: the caller keeps it.
+ * agreed_frame_size: as connection_open has it. */
+bool worker_give(struct worker *worker, int fd, uint32_t agreed_frame_size);
 
 /* New decisions follow these rules from the worker's next turn on. */
 void worker_use(struct worker *worker, struct ruleset *rules);
@@ -47,6 +48,10 @@ void worker_follow(struct worker *worker);
 /* Ends the connections politely; drained is called when none is left. No socket may be given
  * afterwards. */
 void worker_drain(struct worker *worker);
+
+/* The same, but leaves the connections to another process: worker_left, after worker_stop. */
+void worker_leave(struct worker *worker);
+const struct connection_left *worker_left(const struct worker *worker, size_t *count);
 
 /* Closes what is left, ends the thread and waits for it. */
 void worker_stop(struct worker *worker);

@@ -50,6 +50,13 @@ static void move(struct spop_session *s, enum spop_state to)
     s->state = to;
 }
 
+void spop_session_resume(struct spop_session *s, enum spop_role role, uint32_t agreed_frame_size,
+                         unsigned agreed_capabilities)
+{
+    spop_session_open(s, role, agreed_frame_size, agreed_capabilities);
+    move(s, SPOP_STATE_RUN);
+}
+
 static void close_event(struct spop_event *event, uint32_t status, bool by_peer)
 {
     event->type = SPOP_EVENT_CLOSE;

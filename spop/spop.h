@@ -366,6 +366,10 @@ struct spop_session {
 void spop_session_open(struct spop_session *s, enum spop_role role, uint32_t max_frame_size,
                        unsigned capabilities);
 
+/* The same, past a handshake that somebody else has had with the peer: on with what they agreed. */
+void spop_session_resume(struct spop_session *s, enum spop_role role, uint32_t agreed_frame_size,
+                         unsigned agreed_capabilities);
+
 /* Takes the next frame of input, whole or not, and says what it means. The protocol's own answers
  * go to output, which needs SPOP_FRAME_SIZE_MIN + SPOP_LENGTH_SIZE bytes of room to be sure of
  * them: a DISCONNECT that doesn't fit is not sent, and an AGENT-HELLO that doesn't ends the session

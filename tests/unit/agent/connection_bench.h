@@ -128,7 +128,7 @@ static inline struct peer *peer_open(struct bench *bench)
     setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
     peer->fd = fds[1];
     peer->disconnect = -1;
-    connection_open(&bench->host, fds[0]);
+    connection_open(&bench->host, fds[0], 0);
     return peer;
 }
 

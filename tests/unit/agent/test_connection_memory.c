@@ -42,7 +42,7 @@ static bool converse_with_failure(size_t n)
     left = n;
     has_failed = false;
     armed = true;
-    connection_open(&bench->host, fds[0]);
+    connection_open(&bench->host, fds[0], 0);
     agent_turns(bench);
     while (peer_read(peer, SIZE_MAX))
         agent_turns(bench);
