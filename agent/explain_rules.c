@@ -7,12 +7,6 @@
 
 /* ---- the file's words ---------------------------------------------------------------------- */
 
-/* The name of the file that a rule is in; empty: the rule file itself. */
-static struct slice file_of(const struct explanation *e, const struct rules_rule *rule)
-{
-    return rule->file ? e->set->file_names[rule->file] : slice_of(NULL, 0);
-}
-
 /* Where the value that begins a line ends in it: at what closes or follows it there. */
 static size_t value_end(struct slice line)
 {
@@ -54,7 +48,7 @@ static struct slice skip_characters(struct slice text, size_t count)
 static void print_words(const struct explanation *e, const struct rules_rule *rule,
                         const struct rules_failure *failure)
 {
-    struct slice text = file_text_of(e->texts, file_of(e, rule));
+    struct slice text = file_text_of(e->texts, rules_file_of(e->set, rule));
     struct slice line = quote_line(text, failure->line);
     line = skip_characters(line, failure->column - 1);
     line.size = value_end(line);
@@ -216,7 +210,7 @@ static bool ends_search(const struct rules_hit *hit)
 
 static void print_name(const struct explanation *e, const struct rules_rule *rule)
 {
-    struct slice file = file_of(e, rule);
+    struct slice file = rules_file_of(e->set, rule);
     if (file.size)
         fprintf(e->out, "  %.*s (%.*s:%u): ", SLICE_ARGS(rule->name), SLICE_ARGS(file), rule->line);
     else

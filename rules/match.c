@@ -97,6 +97,12 @@ static void find(struct candidates *c, const struct rules_matcher *matcher, int 
     next_found(c);
 }
 
+static void read_values(struct rules_matcher *matcher, const struct value *values)
+{
+    for (size_t i = 0; i < matcher->set->slot_count; i++)
+        matcher->values[i] = rules__canonical(&values[i]);
+}
+
 size_t rules_match(struct rules_matcher *matcher, int message, const struct value *values,
                    struct rules_hit *hits)
 {
@@ -105,8 +111,7 @@ size_t rules_match(struct rules_matcher *matcher, int message, const struct valu
     size_t count = 0;
     uint32_t number;
     matcher->regex.overruns_of_message = 0;
-    for (size_t i = 0; i < set->slot_count; i++)
-        matcher->values[i] = rules__canonical(&values[i]);
+    read_values(matcher, values);
     find(&candidates, matcher, message);
     while (next(&candidates, &number)) {
         const struct rules__trigger *trigger = &set->index->table->triggers[number];
@@ -123,4 +128,19 @@ size_t rules_match(struct rules_matcher *matcher, int message, const struct valu
     }
     rules__marks_clear(matcher->marks);
     return count;
+}
+
+const struct rules_rule *rules_find(const struct rules_set *set, struct slice name)
+{
+    for (size_t i = 0; i < set->rule_count; i++)
+        if (slice_equal(set->rules[i].name, name))
+            return &set->rules[i];
+    return NULL;
+}
+
+void rules_apply(struct rules_matcher *matcher, const struct rules_rule *rule,
+                 const struct value *values, struct rules_hit *hit)
+{
+    read_values(matcher, values);
+    rules__hit(matcher->set, rule, matcher->values, hit);
 }

@@ -449,6 +449,19 @@ uint64_t rules_regex_overruns(const struct rules_matcher *matcher);
 size_t rules_match(struct rules_matcher *matcher, int message, const struct value *values,
                    struct rules_hit *hits);
 
+/* The name of the file that a rule stands in; empty: the rule file itself. */
+static inline struct slice rules_file_of(const struct rules_set *set, const struct rules_rule *rule)
+{
+    return rule->file ? set->file_names[rule->file] : slice_of(NULL, 0);
+}
+
+/* The rule of this name; NULL: there is none. */
+const struct rules_rule *rules_find(const struct rules_set *set, struct slice name);
+
+/* What applying one rule to these values comes to, whether it matches them or not. */
+void rules_apply(struct rules_matcher *matcher, const struct rules_rule *rule,
+                 const struct value *values, struct rules_hit *hit);
+
 /* The key of one limit of a subject: what a store counts under. */
 static inline struct hash128 rules_key(const struct rules_limit *limit, struct hash128 subject)
 {
@@ -482,6 +495,12 @@ static inline struct hash128 rules_key(const struct rules_limit *limit, struct h
  * whose seed all agents know, would let one be counted as another.) */
 void rules_subject_text(const struct rules_rule *rule, const struct value *values,
                         struct writer *w);
+
+/* The reverse: sets the values, of the key's arguments alone, that are counted under a text. What
+ * they need is written to `room`, of which RULES_SUBJECT_MAX bytes are enough. False when it is no
+ * text of the rule's, or doesn't say all, being hashed or cut. */
+bool rules_subject_parse(const struct rules_rule *rule, struct slice text, struct value *values,
+                         struct writer *room);
 
 #define RULES_SUBJECT_TEXT 64
 #define RULES_SUBJECT_HEAD 31

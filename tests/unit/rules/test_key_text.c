@@ -394,6 +394,87 @@ START_TEST(texts_are_equal_exactly_when_hashes_are)
 }
 END_TEST
 
+/* ---- back from text ------------------------------------------------------------------------ */
+
+/* What is parsed is counted as what it was written from. */
+static void expect_parsed(const char *key, size_t count, ...)
+{
+    struct rules_set *set = load_key(key);
+    struct message message = message_of(set);
+    struct message parsed = message_of(set);
+    uint8_t bytes[RULES_SUBJECT_MAX];
+    struct writer room = writer_open(bytes, sizeof(bytes));
+    va_list values;
+    va_start(values, count);
+    for (size_t i = 0; i < count; i++)
+        message.values[i] = va_arg(values, struct value);
+    va_end(values);
+    struct text text = text_of(set, message.values);
+    ck_assert_msg(
+        rules_subject_parse(&set->rules[0], slice_of(text.bytes, text.size), parsed.values, &room),
+        "%s", text.bytes);
+    ck_assert(hash128_equal(hit_of(&message).subject, hit_of(&parsed).subject));
+    rules_free(set);
+}
+
+START_TEST(a_text_is_parsed_as_what_it_was_written_from)
+{
+    expect_parsed("a", 1, int_value(7));
+    expect_parsed("a", 1, int_value(INT64_MIN));
+    expect_parsed("a", 1, (struct value){.type = VALUE_UINT64, .natural = UINT64_MAX});
+    expect_parsed("a", 1, bool_value(true));
+    expect_parsed("a", 1, bool_value(false));
+    expect_parsed("a", 1, text_value(""));
+    expect_parsed("a", 1, text_value("true"));
+    expect_parsed("a", 1, text_value("7"));
+    expect_parsed("a", 1, text_value("a,b=%2C\xff {}"));
+    expect_parsed("a", 1, address_value("192.0.2.1"));
+    expect_parsed("a", 1, address_value("2001:db8::1"));
+    expect_parsed("a/24/64", 1, address_value("192.0.2.77"));
+    expect_parsed("a/24/64", 1, address_value("2001:db8:1:2:3:4:5:6"));
+    expect_parsed("[ a, b, c ]", 3, text_value("x"), int_value(-1), bool_value(true));
+    expect_parsed("[ { arg: a, segments: 2 } ]", 1, text_value("/a//b/../c/d?x"));
+    expect_parsed("[ { arg: a, lower: true } ]", 1, text_value("AcMe"));
+    expect_parsed("[]", 0);
+}
+END_TEST
+
+START_TEST(a_text_that_is_no_key_is_not_parsed)
+{
+    static const char *const wrong[] = {"",     "acme",  "=a,=b",        "=%4",     "=%zz",
+                                        "=%2e", "07",    "+7",           "192.0.2", "=a=%41",
+                                        "*",    "true,", "192.0.2.1/24", "#0123",   "=acme!0123"};
+    struct rules_set *set = load_key("a");
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct value value = absent;
+        uint8_t bytes[RULES_SUBJECT_MAX];
+        struct writer room = writer_open(bytes, sizeof(bytes));
+        ck_assert_msg(
+            !rules_subject_parse(&set->rules[0], slice_of_string(wrong[i]), &value, &room), "%s",
+            wrong[i]);
+    }
+    rules_free(set);
+}
+END_TEST
+
+/* A text that is hashed or cut doesn't say what it was. */
+START_TEST(a_hashed_text_is_not_parsed)
+{
+    struct value value = repeated('a', 100);
+    uint8_t bytes[RULES_SUBJECT_MAX];
+    struct writer room = writer_open(bytes, sizeof(bytes));
+    struct rules_set *set = load_key("a");
+    struct text text = text_of(set, &value);
+    ck_assert(!rules_subject_parse(&set->rules[0], slice_of(text.bytes, text.size), &value, &room));
+    rules_free(set);
+    set = load_key("[ { arg: a, hash: true } ]");
+    value = text_value("acme");
+    text = text_of(set, &value);
+    ck_assert(!rules_subject_parse(&set->rules[0], slice_of(text.bytes, text.size), &value, &room));
+    rules_free(set);
+}
+END_TEST
+
 /* ---- limits -------------------------------------------------------------------------------- */
 
 START_TEST(limits_have_a_name_for_the_store)
@@ -432,5 +513,7 @@ END_TEST
 
 UNIT_MAIN("key_text", numbers_and_bools, addresses, ipv6_addresses, texts_of_texts,
           long_texts_are_cut, parts_are_joined_and_the_whole_is_cut, a_rule_without_key_counts_all,
-          a_writer_without_room_gets_nothing, texts_are_equal_exactly_when_hashes_are,
-          limits_have_a_name_for_the_store, the_longest_name_for_the_store)
+          a_writer_without_room_gets_nothing, a_text_is_parsed_as_what_it_was_written_from,
+          a_text_that_is_no_key_is_not_parsed, a_hashed_text_is_not_parsed,
+          texts_are_equal_exactly_when_hashes_are, limits_have_a_name_for_the_store,
+          the_longest_name_for_the_store)
