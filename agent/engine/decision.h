@@ -62,6 +62,12 @@ struct engine {
 enum error engine__read(struct engine *engine, struct engine_decision *decision,
                         struct slice payload);
 
+/* What one rule asks of the subject that the payload's message tells of, whether or not it matches.
+ * every: all that it counts the subject in, with tiers, overrides and penalty. ERROR_RANGE: the
+ * rule has no limits, or none for this message's arguments. */
+enum error engine__read_rule(struct engine *engine, struct engine_decision *decision,
+                             const struct rules_rule *rule, struct slice payload, bool every);
+
 /* engine_notify without a word of the answer: of outcome ENGINE_ANSWERED, the decision is to be
  * looked at and handed back with engine__put. *decision is set with ENGINE_ANSWERED and
  * ENGINE_PENDING alone. */
@@ -69,3 +75,6 @@ enum engine_outcome engine__decide(struct engine *engine, struct engine_client *
                                    const struct spop_frame *notify, uint64_t now,
                                    struct engine_decision **made);
 void engine__put(struct engine_decision *decision);
+
+/* How many agents share the limits where the store can't be asked. */
+unsigned engine__sharers(const struct engine *engine);

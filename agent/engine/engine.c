@@ -145,7 +145,7 @@ static struct engine_decision *decision_get(struct engine *engine)
     return decision;
 }
 
-static unsigned sharers_of(const struct engine *engine)
+unsigned engine__sharers(const struct engine *engine)
 {
     return engine->options.agents ? engine->options.agents(engine->options.context) : 1;
 }
@@ -164,7 +164,7 @@ static void settle(struct engine *engine, struct engine_take *take, enum store_s
         return;
     counter_add(counter_of[status], 1);
     fallback(&(struct fallback_stores){engine->store, engine->options.local}, take,
-             sharers_of(engine), take->decision->now);
+             engine__sharers(engine), take->decision->now);
     if (take->take.result.granted && !take->take.probe)
         counter_add(&counters->fallback_units, take->take.result.granted);
 }

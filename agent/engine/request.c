@@ -155,25 +155,30 @@ static int slot_of(struct engine *engine, size_t position, struct slice name)
     return slot;
 }
 
-/* Reads one message's arguments into the slots, and what its rules ask into the decision. */
-static enum error match_message(struct engine *engine, struct engine_decision *decision,
-                                struct cursor *c, struct spop_message *message)
+/* Reads one message's arguments into the slots. */
+static enum error read_arguments(struct engine *engine, struct cursor *c,
+                                 struct spop_message *message)
 {
-    const struct rules_set *set = engine->set;
     struct spop_argument argument;
-
-    for (size_t i = 0; i < set->slot_count; i++)
+    for (size_t i = 0; i < engine->set->slot_count; i++)
         engine->values[i].type = VALUE_NULL;
     for (size_t i = 0; spop_next_argument(c, message, &argument); i++) {
         int slot = slot_of(engine, i, argument.name);
         if (slot >= 0)
             engine->values[slot] = argument.value;
     }
-    if (c->error)
-        return c->error;
+    return c->error;
+}
 
-    size_t hits = rules_match(engine->matcher, rules_message(set, message->name), engine->values,
-                              engine->hits);
+/* What the rules of one message ask goes into the decision. */
+static enum error match_message(struct engine *engine, struct engine_decision *decision,
+                                struct cursor *c, struct spop_message *message)
+{
+    enum error error = read_arguments(engine, c, message);
+    if (error)
+        return error;
+    size_t hits = rules_match(engine->matcher, rules_message(engine->set, message->name),
+                              engine->values, engine->hits);
     for (size_t i = 0; i < hits; i++)
         if (!add_hit(engine, decision, &engine->hits[i]))
             return ERROR_NO_MEMORY;
@@ -205,4 +210,49 @@ enum error engine__read(struct engine *engine, struct engine_decision *decision,
     }
     count_overruns(engine);
     return c.error;
+}
+
+static bool has_counter(const struct engine_decision *decision, const struct rules_limit *limit)
+{
+    for (size_t i = 0; i < decision->count; i++)
+        if (hash128_equal(decision->takes[i].limit->identity, limit->identity))
+            return true;
+    return false;
+}
+
+/* All that a rule counts a subject in, each counter once. */
+static bool add_counters(struct engine *engine, struct engine_decision *decision,
+                         const struct rules_hit *hit)
+{
+    const struct rules_rule *rule = hit->rule;
+    size_t text_at = engine->text_size;
+    if (!decision_grow(decision, RULES_MAX_COUNTERS + 2) || !add_text(engine, hit))
+        return false;
+    if (rule->penalty_mark) {
+        add_take(decision, hit, rule->penalty_mark, text_at);
+        add_take(decision, hit, rule->penalty_count, text_at);
+    }
+    for (size_t i = 0; i < rule->list_count; i++)
+        for (size_t j = 0; j < rule->lists[i].count; j++)
+            if (!has_counter(decision, &rule->lists[i].limits[j]) &&
+                decision->count < RULES_MAX_COUNTERS + 2)
+                add_take(decision, hit, &rule->lists[i].limits[j], text_at);
+    return true;
+}
+
+enum error engine__read_rule(struct engine *engine, struct engine_decision *decision,
+                             const struct rules_rule *rule, struct slice payload, bool every)
+{
+    struct cursor c = cursor_open(payload);
+    struct spop_message message = {0};
+    struct rules_hit hit;
+    enum error error =
+        spop_next_message(&c, &message) ? read_arguments(engine, &c, &message) : c.error;
+    if (error)
+        return error;
+    rules_apply(engine->matcher, rule, engine->values, &hit);
+    if (hit.kind != RULES_HIT_LIMIT)
+        return ERROR_RANGE;
+    bool added = every ? add_counters(engine, decision, &hit) : add_limits(engine, decision, &hit);
+    return added ? ERROR_NONE : ERROR_NO_MEMORY;
 }

@@ -15,6 +15,7 @@ struct scripted_store {
     uint64_t known;           /* units in use, as store_known says */
     uint64_t refused_units;   /* a limit of so many units is known to refuse; 0: none is */
     size_t withdrawn;         /* takes */
+    size_t forgotten;         /* takes */
     char last_key[512];       /* "{subject}:name" of the last take */
     struct store_take *waiting[SCRIPTED_MAX];
     size_t count;
@@ -69,6 +70,19 @@ static void scripted_withdraw(struct store *store, const struct store_take *take
     ((struct scripted_store *)store)->withdrawn++;
 }
 
+static enum store_status scripted_reset(struct store *store, struct store_take *take, uint64_t now)
+{
+    struct scripted_store *scripted = (struct scripted_store *)store;
+    return scripted->broken != STORE_ANSWERED ? scripted->broken
+                                              : store_reset(scripted->memory, take, now);
+}
+
+static void scripted_forget(struct store *store, const struct store_take *take)
+{
+    (void)take;
+    ((struct scripted_store *)store)->forgotten++;
+}
+
 static const struct store_operations scripted_operations = {
     .name = "scripted",
     .names_keys = true,
@@ -77,6 +91,8 @@ static const struct store_operations scripted_operations = {
     .known = scripted_known,
     .refuses = scripted_refuses,
     .withdraw = scripted_withdraw,
+    .reset = scripted_reset,
+    .forget = scripted_forget,
 };
 
 static inline void scripted_open(struct scripted_store *scripted)
