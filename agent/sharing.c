@@ -26,15 +26,16 @@ bool sharing_start(struct sharing *sharing, const struct rules_store *settings,
                    void (*changed)(void *context), void *context)
 {
     char why[REDIS_WHY_MAX];
-    char id[RULES_INSTANCE_MAX + 1];
     if (settings->mode == RULES_STORE_MEMORY)
         return true;
-    make_instance_id(settings, id);
+    make_instance_id(settings, sharing->instance_id);
     sharing->access = redis_access_open(settings, false, why);
     if (sharing->access)
         sharing->watch = topology_watch_start(
-            &(struct topology_watch_options){
-                .store = settings, .instance_id = id, .changed = changed, .context = context},
+            &(struct topology_watch_options){.store = settings,
+                                             .instance_id = sharing->instance_id,
+                                             .changed = changed,
+                                             .context = context},
             why);
     if (!sharing->watch) {
         log_event(LOG_ERROR, "can't use the store", LOG_STRING("error", why));
@@ -42,9 +43,9 @@ bool sharing_start(struct sharing *sharing, const struct rules_store *settings,
         return false;
     }
     sharing->settings = settings;
-    log_event(LOG_INFO, "counters are shared",
-              LOG_STRING("mode", rules_store_mode_name(settings->mode)),
-              LOG_STRING("instance_id", id), LOG_INT("nodes", settings->node_count));
+    log_event(
+        LOG_INFO, "counters are shared", LOG_STRING("mode", rules_store_mode_name(settings->mode)),
+        LOG_STRING("instance_id", sharing->instance_id), LOG_INT("nodes", settings->node_count));
     return true;
 }
 

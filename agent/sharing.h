@@ -9,6 +9,7 @@
 /* Zero: nothing is shared. */
 struct sharing {
     const struct rules_store *settings; /* NULL: nothing is shared */
+    char instance_id[RULES_INSTANCE_MAX + 1];
     struct redis_access *access;
     struct topology_watch *watch;
 };

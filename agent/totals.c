@@ -103,14 +103,15 @@ static struct server_totals *server_of(struct servers *servers, const char *name
     return server;
 }
 
-static void add_server(void *context, const struct topology_shard *shard,
-                       const struct redis_link_counters *counters)
+static void add_server(void *context, const struct topology_shard *shard, struct redis_link *link)
 {
     struct server_totals *server = server_of(context, shard->name);
     if (!server)
         return;
     memcpy(server->address, shard->address, sizeof(server->address));
     server->port = shard->port;
+    const struct redis_link_counters *counters = redis_link_counters(link);
+    redis_link_last_error(link, server->last_error);
     uint64_t breaker = counter_read(&counters->breaker);
     server->up += counter_read(&counters->phase) == REDIS_LINK_UP;
     if (breaker < BREAKER_PHASES)

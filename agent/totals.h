@@ -43,6 +43,7 @@ struct server_totals {
     uint64_t up;                       /* workers whose connection is up */
     uint64_t breakers[BREAKER_PHASES]; /* workers, by their breaker's phase */
     uint64_t entered[BREAKER_PHASES];  /* times that a breaker went to it */
+    char last_error[REDIS_WHY_MAX];    /* of one of them; empty: none yet */
     uint64_t connects;
     uint64_t failures;
     uint64_t opened;

@@ -585,7 +585,7 @@ const struct redis_call_counters *store_redis_calls(const struct store *store)
 
 void store_redis_look(struct store *store,
                       void (*see)(void *context, const struct topology_shard *server,
-                                  const struct redis_link_counters *counters),
+                                  struct redis_link *link),
                       void *context)
 {
     redis_shards_look(&redis__of(store)->shards, see, context);

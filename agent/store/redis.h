@@ -60,10 +60,11 @@ void store_redis_follow(struct store *store);
  * after it, and every take is STORE_UNAVAILABLE. */
 void store_redis_cancel(struct store *store);
 
-/* Thread-safe. */
+/* Thread-safe. store_redis_look calls `see` with each server, and the link's thread-safe functions
+ * are its to call. */
 const struct store_redis_counters *store_redis_counters(const struct store *store);
 const struct redis_call_counters *store_redis_calls(const struct store *store);
 void store_redis_look(struct store *store,
                       void (*see)(void *context, const struct topology_shard *server,
-                                  const struct redis_link_counters *counters),
+                                  struct redis_link *link),
                       void *context);

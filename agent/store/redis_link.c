@@ -1,3 +1,4 @@
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -37,6 +38,8 @@ struct redis_link {
     int64_t offset;
     ev_timer tick;
     struct redis_link_counters counters;
+    pthread_mutex_t lock; /* of last_error */
+    char last_error[REDIS_WHY_MAX];
 };
 
 static uint64_t now_of(const struct redis_link *link)
@@ -75,6 +78,9 @@ static void count_failure(struct redis_link *link, const char *reason)
     breaker_failed(&link->breaker, &link->options.breaker, now_of(link), chance_of(link),
                    link->era);
     redis_access_hide(link->options.access, reason, why);
+    pthread_mutex_lock(&link->lock);
+    memcpy(link->last_error, why, sizeof(why));
+    pthread_mutex_unlock(&link->lock);
     bool opened = before == BREAKER_CLOSED && link->breaker.phase == BREAKER_OPEN;
     uint64_t hash = hash64(slice_of_string(why), 0);
     if (opened || hash != link->told)
@@ -340,6 +346,7 @@ struct redis_link *redis_link_open(const struct redis_link_options *options)
     if (!link)
         return NULL;
     link->options = *options;
+    pthread_mutex_init(&link->lock, NULL);
     link->budget.most = ELEMENTS_MAX;
     link->host = strdup(options->host);
     link->name = strdup(options->name);
@@ -364,6 +371,7 @@ void redis_link_close(struct redis_link *link)
     drop(link, "closing");
     free(link->host);
     free(link->name);
+    pthread_mutex_destroy(&link->lock);
     free(link);
 }
 
@@ -429,4 +437,12 @@ uint64_t redis_link_time(const struct redis_link *link)
 const struct redis_link_counters *redis_link_counters(const struct redis_link *link)
 {
     return &link->counters;
+}
+
+void redis_link_last_error(struct redis_link *link, char why[REDIS_WHY_MAX])
+{
+    pthread_mutex_lock(&link->lock);
+    if (*link->last_error)
+        memcpy(why, link->last_error, sizeof(link->last_error));
+    pthread_mutex_unlock(&link->lock);
 }

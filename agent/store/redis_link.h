@@ -95,5 +95,6 @@ bool redis_link_is_fatal(const redisReply *reply);
 /* The server's time when ours is *now. Valid once the link has been up. */
 uint64_t redis_link_time(const struct redis_link *link);
 
-/* Thread-safe. */
+/* Thread-safe, both. What was wrong last, whether or not it is over; unchanged: nothing yet. */
+void redis_link_last_error(struct redis_link *link, char why[REDIS_WHY_MAX]);
 const struct redis_link_counters *redis_link_counters(const struct redis_link *link);

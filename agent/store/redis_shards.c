@@ -173,12 +173,12 @@ uint64_t redis_shard_time(struct redis_shard *shard)
 
 void redis_shards_look(struct redis_shards *shards,
                        void (*see)(void *context, const struct topology_shard *server,
-                                   const struct redis_link_counters *counters),
+                                   struct redis_link *link),
                        void *context)
 {
     struct redis_shard *shard;
     pthread_mutex_lock(&shards->lock);
     TAILQ_FOREACH(shard, &shards->all, all)
-    see(context, &shard->server, redis_link_counters(shard->link));
+    see(context, &shard->server, shard->link);
     pthread_mutex_unlock(&shards->lock);
 }

@@ -72,8 +72,8 @@ static inline bool redis_shard_is_up(const struct redis_shard *shard)
 /* The server's time; it doesn't go back, but for LIMIT_LATE_MAX or more, or with the connection. */
 uint64_t redis_shard_time(struct redis_shard *shard);
 
-/* Calls `see` with each shard's name and counters. Thread-safe. */
+/* Calls `see` with each shard, and its link for what of that is thread-safe. Thread-safe. */
 void redis_shards_look(struct redis_shards *shards,
                        void (*see)(void *context, const struct topology_shard *server,
-                                   const struct redis_link_counters *counters),
+                                   struct redis_link *link),
                        void *context);
