@@ -45,17 +45,10 @@ static void print_help(FILE *stream)
 
 static bool send_all(int fd, struct slice bytes)
 {
-    while (bytes.size) {
-        ssize_t sent = send(fd, bytes.data, bytes.size, MSG_NOSIGNAL);
-        if (sent < 0 && errno == EINTR)
-            continue;
-        if (sent < 0) {
-            fprintf(stderr, "sluice ask: send: %s\n", strerror(errno));
-            return false;
-        }
-        bytes = slice_from(bytes, (size_t)sent);
-    }
-    return true;
+    bool sent = socket_send_all(fd, bytes);
+    if (!sent)
+        fprintf(stderr, "sluice ask: send: %s\n", strerror(errno));
+    return sent;
 }
 
 static bool receive_more(struct conversation *talk)

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/admin.h"
+#include "agent/admin/admin.h"
 #include "agent/clock.h"
 #include "agent/control.h"
 #include "agent/file_both.h"
@@ -380,14 +380,21 @@ static bool start_admin(struct server *server)
     char name[SOCKET_NAME_MAX];
     if (!settings->has_admin)
         return true;
-    int fd = listeners_open_admin(&server->listeners, why);
+    char token[ADMIN_TOKEN_MAX + 1];
+    const char *problem = settings->admin_token_file.size
+                              ? admin_read_token(settings->admin_token_file, token)
+                              : NULL;
+    int fd = problem ? -1 : listeners_open_admin(&server->listeners, why);
     if (fd >= 0) {
         socket_own_name(fd, name);
-        server->admin = admin_start(fd, &server->control);
+        server->admin = admin_start(fd, &server->control, settings->admin_token_file);
     }
     if (!server->admin) {
-        log_event(LOG_ERROR, "can't start the admin server",
-                  LOG_STRING("error", fd < 0 ? why : "out of memory"));
+        log_event(LOG_ERROR,
+                  problem ? "can't read the admin server's token" : "can't start the admin server",
+                  LOG_STRING("error", problem  ? problem
+                                      : fd < 0 ? why
+                                               : "out of memory"));
         return false;
     }
     log_event(LOG_INFO, "admin listening", LOG_STRING("address", name));

@@ -10,15 +10,19 @@
 
 static void print_help(FILE *stream)
 {
-    fputs("usage: sluice explain FILE [--message NAME] [NAME=VALUE...]\n\n"
-          "Says what the rules of a file ('-' is standard input) make of one message: which rules\n"
-          "are considered, why each matches or doesn't, whom it counts and by which limits, and\n"
-          "the answer of an agent that has counted nothing yet. No agent is asked.\n\n"
-          "  -m, --message NAME  the SPOE message's name (default: sluice-request)\n"
-          "  -h, --help          this text\n\n" QUESTION_HELP "\n"
-          "exit status: 0 when it was explained, 1 when the file can't be used, 2 for a wrong\n"
-          "command line\n",
-          stream);
+    fputs(
+        "usage: sluice explain FILE [--message NAME] [--live ADMIN] [NAME=VALUE...]\n\n"
+        "Says what the rules of a file ('-' is standard input) make of one message: which rules\n"
+        "are considered, why each matches or doesn't, whom it counts and by which limits, and\n"
+        "the answer of an agent that has counted nothing yet. No agent is asked, unless\n"
+        "--live names one: then what its limits stand at now is told too, and nothing charged.\n\n"
+        "  -m, --message NAME  the SPOE message's name (default: sluice-request)\n"
+        "  -l, --live ADMIN    the admin address of a running agent: HOST:PORT or unix:///PATH\n"
+        "  --token-file FILE   with the admin server's token\n"
+        "  -h, --help          this text\n\n" QUESTION_HELP "\n"
+        "exit status: 0 when it was explained, 1 when the file can't be used or the agent can't\n"
+        "be asked, 2 for a wrong command line\n",
+        stream);
 }
 
 struct question {
@@ -84,7 +88,7 @@ static bool print_answer(struct rules_set *set, const struct question *question)
 
 /* ---- the rules ----------------------------------------------------------------------------- */
 
-static const char *type_name(enum value_type type)
+const char *explain_type_name(enum value_type type)
 {
     static const char *const names[] = {
         [VALUE_NULL] = "null",     [VALUE_BOOL] = "bool",   [VALUE_INT32] = "int32",
@@ -113,7 +117,7 @@ static void print_question(const struct rules_set *set, const struct question *q
             writer_bytes(&w, SLICE("..."));
         }
         printf("  %.*s=%.*s (%s)%s\n", SLICE_ARGS(argument->name), SLICE_ARGS(writer_slice(&w)),
-               type_name(argument->value.type),
+               explain_type_name(argument->value.type),
                rules_slot(set, argument->name) < 0 ? ", which no rule reads" : "");
     }
 }
@@ -149,7 +153,8 @@ static bool print_rules(const struct rules_set *set, const struct file_texts *te
     return ready;
 }
 
-static int explain(const char *path, const struct question *question)
+static int explain(const char *path, const struct question *question,
+                   const struct explain_live *live)
 {
     struct file_texts texts;
     struct rules_set *set = file_load_rules_and_texts(path, &texts, file_print_problem, NULL);
@@ -169,6 +174,8 @@ static int explain(const char *path, const struct question *question)
                 "sluice explain: out of memory, or the arguments are larger than a frame of "
                 "%d bytes\n",
                 QUESTION_FRAME_MAX);
+    if (done && live->address)
+        done = explain_live(live, question->message);
     return done && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -178,29 +185,61 @@ static int usage_error(const char *what, const char *expected)
     return EXIT_USAGE;
 }
 
+/* Says what is wrong with them. */
+static bool read_arguments(char **texts, size_t count, struct question *question,
+                           struct explain_live *live)
+{
+    if (count > QUESTION_ARGUMENTS) {
+        usage_error(texts[QUESTION_ARGUMENTS], "at most 255 arguments");
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct spop_argument *argument = &question->arguments[question->count];
+        live->arguments[i] = strdup(texts[i]); /* while it is as it was given */
+        if (!live->arguments[i] || !question_argument(texts[i], argument)) {
+            usage_error(texts[i], "NAME=VALUE, or NAME:TYPE=VALUE with a value of that type");
+            return false;
+        }
+        live->types[i] = argument->value.type;
+        question->count = live->count = i + 1;
+    }
+    return true;
+}
+
 int command_explain(int argc, char **argv)
 {
     static const struct option options[] = {
         {"message", required_argument, NULL, 'm'},
+        {"live", required_argument, NULL, 'l'},
+        {"token-file", required_argument, NULL, 't'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     static struct question question;
+    static struct explain_live live;
+    const char *expected;
     question = (struct question){.message = SLICE("sluice-request")};
-    for (int option; (option = getopt_long(argc, argv, "m:h", options, NULL)) != -1;) {
-        if (option != 'm') {
+    for (int option; (option = getopt_long(argc, argv, "m:l:h", options, NULL)) != -1;) {
+        switch (option) {
+        case 'm':
+            question.message = slice_of_string(optarg);
+            break;
+        case 'l':
+            live.address = optarg;
+            break;
+        case 't':
+            live.token_file = optarg;
+            break;
+        default:
             print_help(option == 'h' ? stdout : stderr);
             return option == 'h' ? EXIT_SUCCESS : EXIT_USAGE;
         }
-        question.message = slice_of_string(optarg);
     }
+    if (live.address && !endpoint_parse(slice_of_string(live.address), &live.endpoint, &expected))
+        return usage_error(live.address, expected);
     if (optind == argc)
         return usage_error("FILE", "a rule file first (sluice explain --help)");
-    for (int i = optind + 1; i < argc; i++) {
-        if (question.count == QUESTION_ARGUMENTS)
-            return usage_error(argv[i], "at most 255 arguments");
-        if (!question_argument(argv[i], &question.arguments[question.count++]))
-            return usage_error(argv[i], "NAME=VALUE, or NAME:TYPE=VALUE with a value of that type");
-    }
-    return explain(argv[optind], &question);
+    if (!read_arguments(argv + optind + 1, (size_t)(argc - optind - 1), &question, &live))
+        return EXIT_USAGE;
+    return explain(argv[optind], &question, &live);
 }

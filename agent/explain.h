@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "agent/file.h"
+#include "agent/question.h"
 #include "rules/explain.h"
 
 struct explanation {
@@ -19,3 +20,24 @@ struct explanation {
 
 /* Which rules were considered, and what came of each. After rules_match. */
 void explain_rules(const struct explanation *e);
+
+/* ---- explain_live.c ------------------------------------------------------------------------ */
+
+/* A running agent that is asked the same. */
+struct explain_live {
+    const char *address; /* of its admin server; NULL: none is asked */
+    struct endpoint endpoint;
+    const char *token_file;              /* NULL: none */
+    char *arguments[QUESTION_ARGUMENTS]; /* as they were given */
+    enum value_type types[QUESTION_ARGUMENTS];
+    size_t count;
+};
+
+/* Prints what limits stand at, and the answer. False, with the reason on stderr, when the agent
+ * can't be asked. */
+bool explain_live(const struct explain_live *live, struct slice message);
+
+/* ---- explain.c ------------------------------------------------------------------------------- */
+
+/* As in NAME:TYPE=VALUE; a static string. */
+const char *explain_type_name(enum value_type type);

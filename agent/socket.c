@@ -312,3 +312,16 @@ bool socket_is_at(int listener, const struct endpoint *endpoint)
     return (own.any.sa_family == AF_INET || own.any.sa_family == AF_INET6) &&
            endpoint->kind == ENDPOINT_TCP && is_at_host(&own, endpoint);
 }
+
+bool socket_send_all(int fd, struct slice bytes)
+{
+    while (bytes.size) {
+        ssize_t sent = send(fd, bytes.data, bytes.size, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent < 0)
+            return false;
+        bytes = slice_from(bytes, (size_t)sent);
+    }
+    return true;
+}

@@ -20,6 +20,9 @@ void socket_unlink(int listener, const struct endpoint *endpoint);
 /* A blocking connection, made within timeout_ms; reads and writes on it time out likewise. */
 int socket_connect(const struct endpoint *endpoint, int timeout_ms, char *why);
 
+/* On a blocking connection. False, with errno, when it can't all be sent. */
+bool socket_send_all(int fd, struct slice bytes);
+
 /* One waiting connection, non-blocking; -1 with errno when there is none. */
 int socket_accept(int listener);
 

@@ -29,6 +29,7 @@ struct worker {
     size_t inbox_count;
     size_t inbox_room;
     struct ruleset *new_rules;
+    STAILQ_HEAD(worker_errands, worker_errand) errands;
     bool drain;
     bool leave;
     bool stop;
@@ -59,9 +60,19 @@ static void report_drained(struct worker *worker)
     worker->options.drained(worker->options.context);
 }
 
+static void run_errands(struct worker *worker, struct worker_errands *errands)
+{
+    while (!STAILQ_EMPTY(errands)) {
+        struct worker_errand *errand = STAILQ_FIRST(errands);
+        STAILQ_REMOVE_HEAD(errands, next);
+        errand->run(errand, worker->host.engine, worker->host.now);
+    }
+}
+
 static void on_wake(struct ev_loop *loop, ev_async *watcher, int events)
 {
     struct worker *worker = watcher->data;
+    struct worker_errands errands = STAILQ_HEAD_INITIALIZER(errands);
     (void)events;
 
     pthread_mutex_lock(&worker->lock);
@@ -71,6 +82,7 @@ static void on_wake(struct ev_loop *loop, ev_async *watcher, int events)
     worker->inbox_count = worker->inbox_room = 0;
     struct ruleset *rules = worker->new_rules;
     worker->new_rules = NULL;
+    STAILQ_CONCAT(&errands, &worker->errands);
     bool drain = worker->drain;
     bool leave = worker->leave;
     bool stop = worker->stop;
@@ -88,6 +100,7 @@ static void on_wake(struct ev_loop *loop, ev_async *watcher, int events)
         connections_leave(&worker->host);
     if (drain && !worker->host.draining)
         connections_drain(&worker->host);
+    run_errands(worker, &errands); /* before what they wait for is cancelled */
     if (stop) {
         if (worker->redis)
             store_redis_cancel(worker->redis);
@@ -212,6 +225,7 @@ struct worker *worker_start(const struct worker_options *options)
     worker->wall_ahead = clock_wall_ahead();
     worker->loop = ev_loop_new(EVFLAG_AUTO);
     pthread_mutex_init(&worker->lock, NULL);
+    STAILQ_INIT(&worker->errands);
     struct engine *engine = worker->loop ? create_engine(worker) : NULL;
     if (engine) {
         connection_host_open(&worker->host, worker->loop, engine, options->max_frame_size);
@@ -269,6 +283,18 @@ void worker_use(struct worker *worker, struct ruleset *rules)
 void worker_follow(struct worker *worker)
 {
     ev_async_send(worker->loop, &worker->wake);
+}
+
+bool worker_run(struct worker *worker, struct worker_errand *errand)
+{
+    pthread_mutex_lock(&worker->lock);
+    bool taken = !worker->stop;
+    if (taken)
+        STAILQ_INSERT_TAIL(&worker->errands, errand, next);
+    pthread_mutex_unlock(&worker->lock);
+    if (taken)
+        ev_async_send(worker->loop, &worker->wake);
+    return taken;
 }
 
 void worker_drain(struct worker *worker)

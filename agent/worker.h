@@ -45,6 +45,16 @@ void worker_use(struct worker *worker, struct ruleset *rules);
 /* The topology has changed. */
 void worker_follow(struct worker *worker);
 
+/* What another thread wants done on a worker's. It stays where it is until it has been run. */
+struct worker_errand {
+    /* On the worker's thread; now: as engine_notify has it. */
+    void (*run)(struct worker_errand *errand, struct engine *engine, uint64_t now);
+    STAILQ_ENTRY(worker_errand) next; /* the worker's */
+};
+
+/* False, and it is never run, once the worker has been told to stop. Thread-safe. */
+bool worker_run(struct worker *worker, struct worker_errand *errand);
+
 /* Ends the connections politely; drained is called when none is left. No socket may be given
  * afterwards. */
 void worker_drain(struct worker *worker);
