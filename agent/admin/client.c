@@ -60,25 +60,27 @@ static bool receive_all(int fd, char **text, size_t *size)
 static json_t *read_answer(const char *text, size_t size, unsigned *status, char *why)
 {
     const char *body = strstr(text, "\r\n\r\n");
-    unsigned code = 0;
-    if (sscanf(text, "HTTP/1.%*c %3u", &code) != 1 || !body) {
+    static const char line[] = "HTTP/1.x NNN";
+    uint64_t code;
+    if (size < sizeof(line) - 1 || strncmp(text, line, 7) != 0 || !body ||
+        !slice_to_uint64(slice_of(text + 9, 3), &code)) {
         snprintf(why, ADMIN_WHY_MAX, "the answer isn't HTTP: is it an admin address?");
         return NULL;
     }
     body += 4;
     json_t *json = json_loadb(body, size - (size_t)(body - text), 0, NULL);
     if (status)
-        *status = code;
+        *status = (unsigned)code;
     if (!json) {
-        snprintf(why, ADMIN_WHY_MAX, "the answer (status %u) isn't JSON", code);
+        snprintf(why, ADMIN_WHY_MAX, "the answer (status %u) isn't JSON", (unsigned)code);
         return NULL;
     }
     if (code == 200 || status)
         return json;
     const char *error = json_string_value(json_object_get(json, "error"));
     const char *expected = json_string_value(json_object_get(json, "expected"));
-    snprintf(why, ADMIN_WHY_MAX, "status %u: %.250s, expected %.250s", code, error ? error : "?",
-             expected ? expected : "?");
+    snprintf(why, ADMIN_WHY_MAX, "status %u: %.250s, expected %.250s", (unsigned)code,
+             error ? error : "?", expected ? expected : "?");
     json_decref(json);
     return NULL;
 }
