@@ -17,11 +17,13 @@
 #include "agent/listeners.h"
 #include "agent/service.h"
 #include "agent/socket.h"
+#include "agent/watch.h"
 
 struct server {
     struct control control; /* what others may read */
     const char *rule_file;
     const char *candidate_file; /* NULL: the rule file may name one */
+    struct watch watch;         /* of the rule files, if that is wanted */
     uint64_t seed;
     struct ev_loop *loop;
     struct ruleset *rules;
@@ -134,8 +136,13 @@ static struct ruleset *make_ruleset(struct server *server, struct file_both *loa
 static struct ruleset *load(struct server *server, file_problem *problem)
 {
     struct file_both loaded;
-    bool is_right = file_both_load(&loaded, server->rule_file, server->candidate_file, server->seed,
-                                   problem, NULL);
+    struct file_reading reading = {
+        .path = server->rule_file,
+        .seed = server->seed,
+        .seen = watch_reading(&server->watch),
+        .problem = problem,
+    };
+    bool is_right = file_both_load(&loaded, &reading, server->candidate_file);
     return is_right ? make_ruleset(server, &loaded) : NULL;
 }
 
@@ -176,17 +183,17 @@ static void log_candidate(const struct ruleset *rules)
                   LOG_INT("limits", rules->candidate->set->limit_count));
 }
 
-static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
+/* for_news: not where the files say what they said when they were last read. */
+static void reload(struct server *server, bool for_news)
 {
-    struct server *server = watcher->data;
     struct control *control = &server->control;
-    (void)loop;
-    (void)events;
     if (server->draining)
         return;
     service_reloading();
     struct ruleset *rules = load(server, log_problem);
-    if (rules) {
+    if (for_news && !watch_has_news(&server->watch)) {
+        ruleset_release(rules); /* touched, or the same once more */
+    } else if (rules) {
         put_in_force(server, rules);
         for (unsigned i = 0; i < control->worker_count; i++)
             worker_use(control->workers[i], rules);
@@ -204,6 +211,18 @@ static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
                   LOG_STRING("file", server->rule_file));
     }
     service_ready();
+}
+
+static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    reload(watcher->data, false);
+}
+
+static void on_changed_files(void *context)
+{
+    reload(context, true);
 }
 
 /* ---- the end ------------------------------------------------------------------------------- */
@@ -522,8 +541,10 @@ static void stop(struct server *server)
     comparison_rules_close(&control->compared);
     ruleset_release(server->rules);
     ruleset_release(server->first_rules);
-    if (server->loop)
+    if (server->loop) {
+        watch_stop(&server->watch, server->loop);
         ev_loop_destroy(server->loop);
+    }
 }
 
 static uint64_t random_seed(void)
@@ -534,7 +555,7 @@ static uint64_t random_seed(void)
     return seed;
 }
 
-int control_serve(const char *rule_file, const char *candidate_file)
+int control_serve(const char *rule_file, const char *candidate_file, bool watched)
 {
     struct server *server = calloc(1, sizeof(*server));
     if (!server)
@@ -552,6 +573,8 @@ int control_serve(const char *rule_file, const char *candidate_file)
                   LOG_STRING("file", rule_file), LOG_INT("rules", server->rules->set->rule_count),
                   LOG_INT("workers", server->control.worker_count));
         log_candidate(server->rules);
+        if (watched)
+            watch_start(&server->watch, server->loop, on_changed_files, server);
         service_ready();
         ev_run(server->loop, 0);
     }

@@ -43,5 +43,5 @@ struct control {
 
 /* Serves the rule file until SIGTERM or SIGINT and returns the process's exit status: 0 after a
  * drain, 1 when it couldn't start. candidate_file: a candidate in place of the one that the rule
- * file names; NULL: none. */
-int control_serve(const char *rule_file, const char *candidate_file);
+ * file names; NULL: none. watched: the files are read again when they change, as on SIGHUP. */
+int control_serve(const char *rule_file, const char *candidate_file, bool watched);

@@ -152,6 +152,8 @@ static struct rules_set *load(const struct file_reading *reading, struct file_te
     } else {
         say(&loading, strerror(errno));
     }
+    if (reading->seen)
+        file_texts_note(&loading.texts, reading->seen);
     if (kept)
         *kept = loading.texts;
     else

@@ -34,6 +34,7 @@ struct file_reading {
     char **candidate;
     bool is_checked; /* where nothing is wrong, what rules_warn says of it is told too */
     const struct rules_sent_list *sent;
+    struct file_seen *seen; /* what is read is noted there; NULL: it isn't */
     file_problem *problem;
     void *context;
 };

@@ -30,13 +30,10 @@ static bool read_both(struct file_both *both, struct file_reading reading, const
     return is_right;
 }
 
-bool file_both_load(struct file_both *both, const char *path, const char *candidate, uint64_t seed,
-                    file_problem *problem, void *context)
+bool file_both_load(struct file_both *both, const struct file_reading *reading,
+                    const char *candidate)
 {
-    return read_both(
-        both,
-        (struct file_reading){.path = path, .seed = seed, .problem = problem, .context = context},
-        candidate);
+    return read_both(both, *reading, candidate);
 }
 
 bool file_both_check(struct file_both *both, const char *path, const struct rules_sent_list *sent,

@@ -10,11 +10,11 @@ struct file_both {
 };
 void file_both_free(struct file_both *both);
 
-/* file_load_rules, with the candidate that the file names or, if `candidate` isn't NULL, the one at
+/* file_read_rules, with the candidate that the file names or, if `candidate` isn't NULL, the one at
  * that path in its place. False, and both NULL, when anything in either is wrong, of which all is
  * told. */
-bool file_both_load(struct file_both *both, const char *path, const char *candidate, uint64_t seed,
-                    file_problem *problem, void *context);
+bool file_both_load(struct file_both *both, const struct file_reading *reading,
+                    const char *candidate);
 
 /* The same with seed 0 and the candidate that the file names; where nothing is wrong with a file,
  * what rules_warn says of it is told too. */

@@ -13,7 +13,7 @@
 struct file_text {
     struct file_text *next;
     char *name;
-    uint8_t *bytes;
+    uint8_t *bytes; /* NULL: it couldn't be read */
     size_t size;
     struct stat status; /* when it was opened */
 };
@@ -21,6 +21,8 @@ struct file_text {
 /* What a pattern matches. */
 struct file_listing {
     struct file_listing *next;
+    char *path; /* of the folder */
+    struct stat status;
     char **names;
     size_t count;
 };
@@ -108,31 +110,42 @@ static void free_text(struct file_text *text)
     free(text);
 }
 
+/* Also of what couldn't be read, which may be there later. */
+static bool keep_text(struct file_texts *texts, const char *name, const struct stat *status,
+                      uint8_t *bytes, size_t size)
+{
+    struct file_text *file = calloc(1, sizeof(*file));
+    char *copy = strdup(name);
+    if (!file || !copy) {
+        free(file);
+        free(copy);
+        free(bytes);
+        return false;
+    }
+    *file = (struct file_text){texts->named, copy, bytes, size, *status};
+    texts->named = file;
+    return true;
+}
+
 const char *file_texts_read_named(void *context, const char *name, struct slice *text)
 {
     struct file_texts *texts = context;
     const char *failure = NULL;
-    struct stat status;
+    struct stat status = {.st_ino = 0};
     char path[PATH_MAX];
+    uint8_t *bytes = NULL;
+    size_t size = 0;
     rules_path(texts->path, slice_of_string(name), path, sizeof(path));
     FILE *stream = open_regular(path, &status, &failure);
-    if (!stream)
-        return failure;
-    struct file_text *file = calloc(1, sizeof(*file));
-    if (file) {
-        file->status = status;
-        file->name = strdup(name);
-        file->bytes = file->name ? read_all(stream, &file->size) : NULL;
+    if (stream) {
+        bytes = read_all(stream, &size);
+        failure = bytes ? NULL : strerror(errno);
+        fclose(stream);
     }
-    failure = file && file->bytes ? NULL : strerror(errno);
-    fclose(stream);
-    if (file && file->bytes) {
-        file->next = texts->named;
-        texts->named = file;
-        *text = slice_of(file->bytes, file->size);
-    } else if (file) {
-        free_text(file);
-    }
+    if (!keep_text(texts, name, &status, bytes, size))
+        return strerror(ENOMEM);
+    if (!failure)
+        *text = slice_of(bytes, size);
     return failure;
 }
 
@@ -150,16 +163,21 @@ static void free_listing(struct file_listing *listing)
     for (size_t i = 0; i < listing->count; i++)
         free(listing->names[i]);
     free(listing->names);
+    free(listing->path);
     free(listing);
 }
 
 /* NULL when out of memory. */
-static struct file_listing *create_listing(void)
+static struct file_listing *create_listing(const char *path)
 {
     struct file_listing *listing = calloc(1, sizeof(*listing));
-    if (listing && (listing->names = calloc(RULES_MAX_FILES + 1, sizeof(char *))))
+    if (!listing)
+        return NULL;
+    listing->names = calloc(RULES_MAX_FILES + 1, sizeof(char *));
+    listing->path = strdup(path);
+    if (listing->names && listing->path)
         return listing;
-    free(listing);
+    free_listing(listing);
     return NULL;
 }
 
@@ -198,22 +216,21 @@ const char *file_texts_list(void *context, const char *pattern, struct rules_fil
     struct slice folder = slice_of(pattern, slash ? (size_t)(slash + 1 - pattern) : 0);
     char path[PATH_MAX];
     rules_path(texts->path, folder, path, sizeof(path));
-    struct file_listing *listing = create_listing();
-    DIR *directory = listing ? opendir(*path ? path : ".") : NULL;
-    if (!directory) {
-        const char *failure = strerror(errno);
-        free_listing(listing);
-        return failure;
-    }
-    const char *failure = read_folder(directory, folder, pattern + folder.size, listing);
-    closedir(directory);
-    if (failure) {
-        free_listing(listing);
-        return failure;
-    }
-    qsort(listing->names, listing->count, sizeof(*listing->names), compare_names);
+    struct file_listing *listing = create_listing(*path ? path : ".");
+    if (!listing)
+        return strerror(ENOMEM);
     listing->next = texts->listings;
     texts->listings = listing;
+    if (stat(listing->path, &listing->status) != 0)
+        return strerror(errno);
+    DIR *directory = opendir(listing->path);
+    if (!directory)
+        return strerror(errno);
+    const char *failure = read_folder(directory, folder, pattern + folder.size, listing);
+    closedir(directory);
+    if (failure)
+        return failure;
+    qsort(listing->names, listing->count, sizeof(*listing->names), compare_names);
     *names = (struct rules_file_names){(const char *const *)listing->names, listing->count};
     return NULL;
 }
@@ -240,6 +257,7 @@ bool file_texts_read(struct file_texts *texts)
     if (texts->rule_file.data && !S_ISREG(texts->rule_file_status.st_mode))
         return true;
     free((void *)texts->rule_file.data);
+    texts->rule_file_status = (struct stat){.st_ino = 0};
     texts->rule_file.data =
         read_path(texts->path, &texts->rule_file.size, &texts->rule_file_status);
     return texts->rule_file.data;
@@ -262,6 +280,18 @@ bool file_texts_unchanged(const struct file_texts *texts)
         unchanged = is_unchanged(path, &text->status);
     }
     return unchanged;
+}
+
+void file_texts_note(const struct file_texts *texts, struct file_seen *seen)
+{
+    char path[PATH_MAX];
+    file_seen_add(seen, texts->path, &texts->rule_file_status, texts->rule_file);
+    for (const struct file_text *text = texts->named; text; text = text->next) {
+        rules_path(texts->path, slice_of_string(text->name), path, sizeof(path));
+        file_seen_add(seen, path, &text->status, slice_of(text->bytes, text->size));
+    }
+    for (const struct file_listing *listing = texts->listings; listing; listing = listing->next)
+        file_seen_add(seen, listing->path, &listing->status, slice_of(NULL, 0));
 }
 
 struct slice file_text_of(const struct file_texts *texts, struct slice name)

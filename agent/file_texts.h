@@ -1,8 +1,7 @@
 /* What is read for a rule file: itself, and the files and folders that it names. Blocks. */
 #pragma once
 
-#include <sys/stat.h>
-
+#include "agent/file_seen.h"
 #include "base/base.h"
 #include "rules/rules.h"
 
@@ -30,6 +29,9 @@ const char *file_texts_list(void *context, const char *pattern, struct rules_fil
  * Kubernetes ConfigMap, say, becomes another at once, and so may be read half before and half
  * behind that. */
 bool file_texts_unchanged(const struct file_texts *texts);
+
+/* Notes all that was read, and what couldn't be. */
+void file_texts_note(const struct file_texts *texts, struct file_seen *seen);
 
 /* By a name of rules_set.file_names, of which the rule file's is empty; data NULL: there is none.
  */

@@ -10,12 +10,14 @@ static void print_help(FILE *stream)
 {
     fprintf(
         stream,
-        "usage: sluice serve -c FILE [--candidate FILE] [--log-format FORMAT]\n"
+        "usage: sluice serve -c FILE [--candidate FILE] [--watch] [--log-format FORMAT]\n"
         "                    [--log-level LEVEL]\n\n"
         "Listens where FILE says and answers HAProxy by its rules, until SIGTERM or SIGINT.\n\n"
         "  -c, --config FILE    the rule file\n"
         "  --candidate FILE     a rule file that is asked the same, without effect, and compared\n"
         "                       with the one in force; in place of the one that this names\n"
+        "  --watch              reload the files when one of them changes, too, about a second\n"
+        "                       after the last change\n"
         "  --log-format FORMAT  logfmt (the default) or json, to standard error\n"
         "  --log-level LEVEL    debug, info (the default), warning or error\n"
         "  -h, --help           this text\n\n"
@@ -39,6 +41,7 @@ int command_serve(int argc, char **argv)
     static const struct option options[] = {
         {"config", required_argument, NULL, 'c'},
         {"candidate", required_argument, NULL, 'C'},
+        {"watch", no_argument, NULL, 'w'},
         {"log-format", required_argument, NULL, 'f'},
         {"log-level", required_argument, NULL, 'l'},
         {"help", no_argument, NULL, 'h'},
@@ -46,6 +49,7 @@ int command_serve(int argc, char **argv)
     };
     const char *file = NULL;
     const char *candidate = NULL;
+    bool watched = false;
     enum log_format format = LOG_LOGFMT;
     enum log_level level = LOG_INFO;
 
@@ -56,6 +60,9 @@ int command_serve(int argc, char **argv)
             break;
         case 'C':
             candidate = optarg;
+            break;
+        case 'w':
+            watched = true;
             break;
         case 'f':
             if (!log_format_parse(slice_of_string(optarg), &format))
@@ -77,6 +84,8 @@ int command_serve(int argc, char **argv)
         return usage_error(argv[optind], "no argument but options");
     if (!file)
         return usage_error("-c", "the rule file's name after it");
+    if (watched && strcmp(file, "-") == 0)
+        return usage_error("--watch", "-c to name a file, since standard input is read once");
     log_configure(format, level);
-    return control_serve(file, candidate);
+    return control_serve(file, candidate, watched);
 }

@@ -1,42 +1,10 @@
 /* Rule files and what they read, in a real folder. */
 #include <fcntl.h>
-#include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "agent/file.h"
+#include "agent/folder.h"
 #include "main.h"
 #include "nth_allocation.h"
-
-/* ---- folders ------------------------------------------------------------------------------- */
-
-/* A folder of this test's alone, in which it is from now on. */
-static void enter_folder(void)
-{
-    char path[] = "/tmp/sluice-file-XXXXXX";
-    ck_assert_ptr_nonnull(mkdtemp(path));
-    ck_assert_int_eq(chdir(path), 0);
-}
-
-/* And what is in it, one level deep. */
-static void leave_folder(void)
-{
-    char path[64];
-    ck_assert_ptr_nonnull(getcwd(path, sizeof(path)));
-    ck_assert_int_eq(strncmp(path, "/tmp/sluice-file-", 17), 0);
-    ck_assert_int_eq(chdir("/"), 0);
-    char command[128];
-    snprintf(command, sizeof(command), "rm -r %s", path);
-    ck_assert_int_eq(system(command), 0); // NOLINT(cert-env33-c): a path of our own
-}
-
-static void write_file(const char *name, const char *text)
-{
-    FILE *file = fopen(name, "w");
-    ck_assert_ptr_nonnull(file);
-    ck_assert_int_ge(fputs(text, file), 0);
-    ck_assert_int_eq(fclose(file), 0);
-}
 
 /* Problems, as lines. */
 struct told {
