@@ -87,7 +87,7 @@ struct replay_run *replay_run_create(struct rules_set *set, const struct replay_
     run->rules = calloc(set->rule_count + 1, sizeof(*run->rules));
     run->keys = calloc(KEYS_MAX, sizeof(*run->keys));
     run->table = calloc(TABLE, sizeof(*run->table));
-    run->model = spoe_model_create(set);
+    run->model = spoe_model_create(set, NULL);
     bool ready = run->matcher && run->hits && run->values && run->fields && run->rules &&
                  run->keys && run->table && run->model && open_engine(run);
     if (!ready) {
@@ -247,7 +247,8 @@ static enum replay_decision ask(struct replay_run *run, size_t message, uint64_t
         spop_frame_decode(writer_slice(&output), QUESTION_FRAME_MAX, &ack) <= 0)
         return REPLAY_FAILED;
     read_answer(ack.payload, &answer);
-    const struct rules_hit *hit = count_rules(run, run->model->numbers[message], &answer);
+    const struct rules_hit *hit =
+        count_rules(run, run->model->messages[message].numbers[0], &answer);
     if (hit)
         count_key(run, hit);
     return answer.deny ? REPLAY_REFUSED : REPLAY_ALLOWED;
@@ -300,7 +301,7 @@ int replay_run_field(const struct replay_run *run, uint32_t slot)
 bool replay_run_asks(const struct replay_run *run, const struct rules_rule *rule)
 {
     for (size_t m = 0; m < run->model->message_count; m++)
-        if (run->model->numbers[m] == rule->message &&
+        if (run->model->messages[m].numbers[0] == rule->message &&
             run->model->messages[m].phase == SPOE_CONNECTION)
             return false;
     return true;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "agent/command.h"
-#include "agent/file.h"
+#include "agent/file_both.h"
 
 static const struct spoe_version versions[] = {
     {"2.6", false, false},
@@ -20,7 +20,7 @@ static void print_help(FILE *stream)
         "usage: sluice spoe-config FILE [--haproxy 2.6|3.0|3.2] [--only spoe|haproxy]\n\n"
         "Prints the configuration of HAProxy that the rules of a file need ('-' is standard\n"
         "input): the file that `filter spoe` names, and behind it, as comments, the lines of\n"
-        "HAProxy's own file.\n\n"
+        "HAProxy's own file. Its candidate's rules get what they read, too.\n\n"
         "  -H, --haproxy VERSION  2.6 (to 2.9), 3.0, or 3.2 and later (default: 3.2)\n"
         "  -o, --only PART        spoe: the SPOE file alone; haproxy: HAProxy's own lines alone,\n"
         "                         and not as comments\n"
@@ -28,10 +28,10 @@ static void print_help(FILE *stream)
         "Where HAProxy finds an argument is known of the usual ones: src, src_port, dst,\n"
         "dst_port, frontend, method, path, query, url, host, user_agent, referer, origin,\n"
         "content_type, content_length, api_key, bearer, user, real_ip, forwarded_for, status,\n"
-        "ssl, ssl_sni, ssl_version, ssl_cipher, ssl_alpn, ja3, client_cert, client_cert_dn,\n"
-        "client_cert_cn, client_cert_sha1, country ..., and of header_NAME, cookie_NAME,\n"
-        "param_NAME, jwt_CLAIM and response_header_NAME. For another there is a variable,\n"
-        "and a line marked TO FILL IN that sets it; until then it isn't sent.\n\n"
+        "request_id, ssl, ssl_sni, ssl_version, ssl_cipher, ssl_alpn, ja3, client_cert,\n"
+        "client_cert_dn, client_cert_cn, client_cert_sha1, country ..., and of header_NAME,\n"
+        "cookie_NAME, param_NAME, jwt_CLAIM and response_header_NAME. For another there is a\n"
+        "variable, and a line marked TO FILL IN that sets it; until then it isn't sent.\n\n"
         "exit status: 0, 1 when the rule file can't be used, 2 for a wrong command line\n",
         stream);
 }
@@ -52,10 +52,10 @@ static const struct spoe_version *find_version(const char *name)
 
 static int print(const char *path, const struct spoe_version *version, bool spoe, bool haproxy)
 {
-    struct rules_set *set = file_load_rules(path, 0, file_print_problem, NULL);
-    if (!set)
+    struct file_both rules;
+    if (!file_both_load(&rules, path, NULL, 0, file_print_problem, NULL))
         return EXIT_FAILURE;
-    struct spoe_model *model = spoe_model_create(set);
+    struct spoe_model *model = spoe_model_create(rules.active, rules.candidate);
     if (!model)
         fprintf(stderr, "sluice spoe-config: out of memory\n");
     if (model && spoe)
@@ -66,7 +66,7 @@ static int print(const char *path, const struct spoe_version *version, bool spoe
         spoe_write_proxies(model, version, spoe ? "# " : "", stdout);
     bool written = model && fflush(stdout) == 0;
     free(model);
-    rules_free(set);
+    file_both_free(&rules);
     return written ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -38,27 +38,36 @@ bool spoe_is_of_response(struct slice name);
 
 /* ---- spoe_config_model.c ------------------------------------------------------------------- */
 
+/* The rules in force, and those of their candidate. */
+#define SPOE_SETS 2
+
 struct spoe_message {
-    const char *name;
+    char name[RULES_NAME_MAX + 1];
     enum spoe_phase phase;
-    uint32_t slots[RULES_MAX_SLOTS]; /* of the arguments that its rules read, by name */
-    size_t slot_count;
+    int numbers[SPOE_SETS]; /* the sets' own, of this message; -1: no rule there names it */
+    struct slice arguments[SPOE_SETS * RULES_MAX_SLOTS + 1]; /* that are sent with it, by name */
+    size_t argument_count;
 };
 
 struct spoe_model {
-    const struct rules_set *set;
-    struct spoe_message messages[RULES_MAX_MESSAGES + 1];
+    const struct rules_set *sets[SPOE_SETS];
+    size_t set_count;
+    struct spoe_message messages[SPOE_SETS * RULES_MAX_MESSAGES + 1];
     size_t message_count;
-    char names[RULES_MAX_MESSAGES + 1][RULES_NAME_MAX + 1];
-    int numbers[RULES_MAX_MESSAGES + 1]; /* the set's, of the messages; -1: of rules without one */
 };
 
-/* What is sent for the rules of a set, which outlives the model. NULL when out of memory; to be
- * freed with free. */
-struct spoe_model *spoe_model_create(const struct rules_set *set);
+/* What is sent for the rules of a set, and for those of its candidate (NULL: there is none), which
+ * outlive the model. NULL when out of memory; to be freed with free. */
+struct spoe_model *spoe_model_create(const struct rules_set *set,
+                                     const struct rules_set *candidate);
 
-/* Whether a rule reads an argument from a message. */
-bool spoe_model_reads(const struct spoe_model *model, const struct rules_use *use, size_t message);
+/* Whether a rule of a set reads an argument of this name from a message. */
+bool spoe_model_reads(const struct spoe_model *model, size_t set, const struct rules_use *use,
+                      const struct spoe_message *message, struct slice argument);
+
+/* The name by which HAProxy tells requests apart, an argument that is sent although no rule reads
+ * it: for the agent's log. */
+#define SPOE_REQUEST_ID SLICE("request_id")
 
 /* ---- spoe_config_write.c ------------------------------------------------------------------- */
 

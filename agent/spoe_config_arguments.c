@@ -19,6 +19,7 @@ static const struct known {
     {"dst", "dst", NEED_NOTHING, NULL},
     {"dst_port", "dst_port", NEED_NOTHING, NULL},
     {"frontend", "fe_name", NEED_NOTHING, NULL},
+    {"request_id", "unique-id", NEED_NOTHING, "what unique-id-format makes"},
 
     {"method", "method", NEED_REQUEST, NULL},
     {"path", "path", NEED_REQUEST,
@@ -88,6 +89,7 @@ static const char *const also[][2] = {
     {"tls_fingerprint", "ja3"},
     {"ssl_fingerprint", "ja3"},
     {"response_status", "status"},
+    {"unique_id", "request_id"},
 };
 
 /* Names made of a word and what it is about. */

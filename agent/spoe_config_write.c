@@ -18,36 +18,47 @@ static bool has_phase(const struct spoe_model *model, enum spoe_phase phase)
 
 static bool answers(const struct spoe_model *model, enum rules_answer variable)
 {
-    return model->set->settings.answer & 1u << variable;
+    return model->sets[0]->settings.answer & 1u << variable;
 }
 
 /* ---- the agents' file ---------------------------------------------------------------------- */
 
 /* "login, client and 2 more". */
-static void write_rules(const struct spoe_model *model, size_t message, uint32_t slot, FILE *out)
+static size_t write_rules_of(const struct spoe_model *model, size_t set, size_t count,
+                             const struct spoe_message *message, struct slice argument, FILE *out)
 {
-    size_t count = 0;
+    const struct rules_set *rules = model->sets[set];
     uint32_t last = UINT32_MAX;
-    for (const struct rules_use *use = rules_uses(model->set); use; use = use->next) {
-        if (use->number != slot || use->rule == last || !spoe_model_reads(model, use, message))
+    for (const struct rules_use *use = rules_uses(rules); use; use = use->next) {
+        if (use->rule == last || !spoe_model_reads(model, set, use, message, argument))
             continue;
         last = use->rule;
         if (count++ < NAMES_SHOWN)
-            fprintf(out, "%s%.*s", count > 1 ? ", " : "",
-                    SLICE_ARGS(model->set->rules[use->rule].name));
+            fprintf(out, "%s%.*s%s", count > 1 ? ", " : "",
+                    SLICE_ARGS(rules->rules[use->rule].name), set ? " of the candidate" : "");
     }
-    if (count > NAMES_SHOWN)
-        fprintf(out, " and %zu more", count - NAMES_SHOWN);
+    return count;
 }
 
-static void write_argument(const struct spoe_model *model, size_t at, uint32_t slot, FILE *out)
+static void write_rules(const struct spoe_model *model, const struct spoe_message *message,
+                        struct slice argument, FILE *out)
+{
+    size_t count = 0;
+    for (size_t set = 0; set < model->set_count; set++)
+        count = write_rules_of(model, set, count, message, argument, out);
+    if (count > NAMES_SHOWN)
+        fprintf(out, " and %zu more", count - NAMES_SHOWN);
+    if (count == 0)
+        fputs("the log", out);
+}
+
+static void write_argument(const struct spoe_model *model, const struct spoe_message *message,
+                           struct slice name, FILE *out)
 {
     struct spoe_source source;
-    const struct spoe_message *message = &model->messages[at];
-    struct slice name = model->set->slot_names[slot];
     spoe_source_find(name, message->phase, &source);
     fprintf(out, "    # %.*s, for ", SLICE_ARGS(name));
-    write_rules(model, at, slot, out);
+    write_rules(model, message, name, out);
     if (source.note)
         fprintf(out, ": %s", source.note);
     if (!source.expression[0])
@@ -63,8 +74,8 @@ static void write_message(const struct spoe_model *model, size_t at, FILE *out)
 {
     const struct spoe_message *message = &model->messages[at];
     fprintf(out, "\nspoe-message %s\n", message->name);
-    for (size_t i = 0; i < message->slot_count; i++)
-        write_argument(model, at, message->slots[i], out);
+    for (size_t i = 0; i < message->argument_count; i++)
+        write_argument(model, message, message->arguments[i], out);
     if (message->phase == SPOE_CONNECTION)
         fprintf(out, "    event on-frontend-tcp-request\n");
     else
@@ -140,15 +151,15 @@ static void blank_line(const struct proxies *p)
 }
 
 /* Whether an earlier message has had the same rule of HAProxy written. */
-static bool is_written(const struct proxies *p, size_t message, uint32_t slot, const char *rule)
+static bool is_written(const struct proxies *p, size_t message, struct slice name, const char *rule)
 {
     struct spoe_source source;
     for (size_t i = 0; i < message; i++) {
         const struct spoe_message *other = &p->model->messages[i];
-        for (size_t s = 0; s < other->slot_count; s++) {
-            if (other->slots[s] != slot)
+        for (size_t a = 0; a < other->argument_count; a++) {
+            if (!slice_equal(other->arguments[a], name))
                 continue;
-            spoe_source_find(p->model->set->slot_names[slot], other->phase, &source);
+            spoe_source_find(name, other->phase, &source);
             if (strcmp(source.rule, rule) == 0)
                 return true;
         }
@@ -161,11 +172,11 @@ static void write_variables(const struct proxies *p, enum spoe_phase phase)
 {
     for (size_t i = 0; i < p->model->message_count; i++) {
         const struct spoe_message *message = &p->model->messages[i];
-        for (size_t s = 0; message->phase == phase && s < message->slot_count; s++) {
+        for (size_t a = 0; message->phase == phase && a < message->argument_count; a++) {
             struct spoe_source source;
-            struct slice name = p->model->set->slot_names[message->slots[s]];
+            struct slice name = message->arguments[a];
             spoe_source_find(name, phase, &source);
-            if (!source.rule[0] || is_written(p, i, message->slots[s], source.rule))
+            if (!source.rule[0] || is_written(p, i, name, source.rule))
                 continue;
             if (source.to_fill_in)
                 line(p, "    # TO FILL IN, where %.*s comes from:", SLICE_ARGS(name));
@@ -179,9 +190,9 @@ static void write_globals(const struct proxies *p)
     const char *written = NULL;
     for (size_t i = 0; i < p->model->message_count; i++) {
         const struct spoe_message *message = &p->model->messages[i];
-        for (size_t s = 0; s < message->slot_count; s++) {
+        for (size_t a = 0; a < message->argument_count; a++) {
             struct spoe_source source;
-            spoe_source_find(p->model->set->slot_names[message->slots[s]], message->phase, &source);
+            spoe_source_find(message->arguments[a], message->phase, &source);
             if (!source.global || !source.expression[0] || written)
                 continue;
             line(p, "global");
@@ -195,8 +206,9 @@ static void write_globals(const struct proxies *p)
 static void write_pause(const struct proxies *p)
 {
     bool wanted = false;
-    for (size_t i = 0; i < p->model->set->rule_count; i++)
-        wanted = wanted || p->model->set->rules[i].mode == RULES_DELAY;
+    const struct rules_set *set = p->model->sets[0];
+    for (size_t i = 0; i < set->rule_count; i++)
+        wanted = wanted || set->rules[i].mode == RULES_DELAY;
     if (!wanted || !answers(p->model, RULES_ANSWER_DELAY_MS))
         return;
     if (p->version->has_pause)
@@ -240,6 +252,27 @@ static void write_headers(const struct proxies *p)
     }
 }
 
+/* By which a request is found in both logs, and what HAProxy's can say of it. */
+static void write_names(const struct proxies *p)
+{
+    static const enum rules_answer logged[] = {RULES_ANSWER_RULE, RULES_ANSWER_SOURCE,
+                                               RULES_ANSWER_REMAINING, RULES_ANSWER_SHADOW};
+    char text[SPOE_EXPRESSION_MAX];
+    struct writer w = writer_open(text, sizeof(text));
+    for (size_t i = 0; i < sizeof(logged) / sizeof(logged[0]); i++) {
+        struct slice name = rules_answer_name(logged[i]);
+        if (!answers(p->model, logged[i]))
+            continue;
+        writer_bytes(&w, name);
+        writer_bytes(&w, SLICE("=%[var(txn.sluice."));
+        writer_bytes(&w, name);
+        writer_bytes(&w, SLICE(")] "));
+    }
+    line(p, "    unique-id-format %%[uuid()]");
+    line(p, "    # At the end of your log-format:");
+    line(p, "    # %.*serror=%%[var(txn.sluice.error)] id=%%ID", SLICE_ARGS(writer_slice(&w)));
+}
+
 static void write_http(const struct proxies *p)
 {
     const struct spoe_model *model = p->model;
@@ -249,6 +282,10 @@ static void write_http(const struct proxies *p)
     line(p, "    bind :80");
     line(p, "    timeout client 30s");
     line(p, "    timeout http-request 10s");
+    write_names(p);
+    line(p, "    http-request del-header X-Request-ID");
+    line(p, "    unique-id-header X-Request-ID");
+    line(p, "    http-after-response set-header X-Request-ID %%[unique-id]");
     line(p, "    filter spoe engine " HTTP_ENGINE " config " SPOE_PATH);
     write_variables(p, SPOE_REQUEST);
     write_variables(p, SPOE_RESPONSE);
@@ -271,6 +308,7 @@ static void write_tcp(const struct proxies *p)
     line(p, "    mode tcp");
     line(p, "    bind :5432");
     line(p, "    timeout client 30s");
+    write_names(p);
     line(p, "    filter spoe engine " TCP_ENGINE " config " SPOE_PATH);
     write_variables(p, SPOE_CONNECTION);
     line(p, "    # Without an answer the connection passes; to refuse it:");
@@ -283,7 +321,7 @@ static void write_tcp(const struct proxies *p)
 /* The first address that sluice listens on; the others are the same agent. */
 static void write_server(const struct proxies *p)
 {
-    const struct endpoint *endpoint = &p->model->set->settings.listeners[0].endpoint;
+    const struct endpoint *endpoint = &p->model->sets[0]->settings.listeners[0].endpoint;
     bool anywhere = endpoint->host.size == 0;
     bool is_ipv6 = !anywhere && memchr(endpoint->host.data, ':', endpoint->host.size);
     switch (endpoint->kind) {

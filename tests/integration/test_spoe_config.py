@@ -16,7 +16,8 @@ import stack
 LISTEN = 'listen: [ "unix://{socket}", "tcp://127.0.0.1:0" ]\nworkers: 2\n'
 
 # Every name that help and README speak of, and each of the other forms; one that nobody knows.
-NAMES = """src src_port dst dst_port frontend method path query url http_version host authority
+NAMES = """src src_port dst dst_port frontend request_id unique_id method path query url http_version
+host authority
 user_agent referer origin accept accept_language content_type content_length cookie authorization
 api_key bearer user real_ip forwarded_for body_size ssl ssl_sni ssl_version ssl_cipher ssl_alpn ja3
 client_cert client_cert_dn client_cert_cn client_cert_issuer client_cert_serial client_cert_sha1
@@ -188,6 +189,7 @@ def test_arguments_say_what_the_request_says(bench, haproxy_binary):
         body = response.read().decode()
         connection.close()
         assert response.status == 429, name
+        assert len(response.getheader("X-Request-ID")) == 36
         assert body == f"Too many requests, by the rule {name}.\n"
     assert stack.request(port, "/").status == 200
 
@@ -336,6 +338,37 @@ def test_requests_are_held_back_where_haproxy_can(bench, haproxy_binary):
 
 
 # ---- what it prints -----------------------------------------------------------------------------
+
+
+def test_what_the_candidate_reads_is_sent_too(bench, haproxy_binary):
+    rules = LISTEN.format(socket=bench.socket("sluice")) + f"candidate: {bench.directory}/new.yml\n" \
+        "rules: [ { name: a, match: { path: /x }, key: src, limits: { limit: 1, window: 1h } } ]\n"
+    with open(bench.directory + "/new.yml", "w") as file:
+        file.write("""listen: :0
+rules:
+  - { name: b, key: [ src, header_x_tenant ], limits: { limit: 1, window: 1h } }
+  - { name: c, message: told, match: { status: 401 }, key: user_agent,
+      limits: { limit: 1, window: 1h } }
+""")
+    path = configuration(bench, haproxy_binary, rules)
+    check(haproxy_binary, path)
+    with open(bench.directory + "/spoe.conf") as file:
+        spoe = file.read()
+    request = spoe.partition("spoe-message sluice-request\n")[2].partition("\n\n")[0]
+    assert re.findall(r"# (\w+), for ([^:\n]*)", request) == [
+        ("header_x_tenant", "b of the candidate"), ("path", "a"), ("request_id", "the log"),
+        ("src", "a, b of the candidate")]
+    told = spoe.partition("spoe-message told\n")[2].partition("\n\n")[0]
+    assert "args status=status\n" in told and "args user_agent=var(" in told
+    with open(path) as file:
+        assert "    http-response send-spoe-group sluice told\n" in file.read()
+
+
+def test_a_request_can_be_found_in_the_log(bench):
+    _, proxies = printed(bench, "answer: [ rule, remaining ]\nrules: []\n", "--only", "haproxy")
+    assert "    unique-id-format %[uuid()]\n" in proxies
+    assert ("    # rule=%[var(txn.sluice.rule)] remaining=%[var(txn.sluice.remaining)] "
+            "error=%[var(txn.sluice.error)] id=%ID\n") in proxies
 
 
 def test_all_of_it_is_one_spoe_file(bench):
