@@ -53,7 +53,8 @@ static const struct spoe_version *find_version(const char *name)
 static int print(const char *path, const struct spoe_version *version, bool spoe, bool haproxy)
 {
     struct file_both rules;
-    if (!file_both_load(&rules, path, NULL, 0, file_print_problem, NULL))
+    struct file_reading reading = {.path = path, .problem = file_print_problem};
+    if (!file_both_load(&rules, &reading, NULL))
         return EXIT_FAILURE;
     struct spoe_model *model = spoe_model_create(rules.active, rules.candidate);
     if (!model)
