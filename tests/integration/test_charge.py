@@ -10,6 +10,7 @@ import redis
 import spop
 import stack
 from fleet import PATIENT, Fleet
+from test_tcp import banner_port, greeting  # noqa: F401
 
 CLIENT = "192.0.2.7"
 
@@ -130,6 +131,29 @@ def test_a_response_costs_what_it_says(bench, haproxy_binary):
         assert left == ["100", "70", "40", "10", "0", "0", "0", "0"]
 
 
+def test_requests_responses_and_connections_side_by_side(bench, haproxy_binary, banner_port):
+    """Three messages, to one agent: each meets its own rules."""
+    connections = {"name": "connections", "message": "sluice-connection", "key": ["src/64"],
+                   "limits": [{"limit": 3, "window": "1d", "algorithm": "sliding-log"}]}
+    answered = {"name": "answered", "message": "sluice-response", "match": {"status": 401},
+                "key": ["src/64"],
+                "limits": [{"limit": 100, "window": "1d", "algorithm": "sliding-log"}]}
+    agent = bench.agent("admin: tcp://127.0.0.1:0\n" + rules_text(LOGIN, answered, connections))
+    haproxy = bench.haproxy(haproxy_binary, config_edits=CONFIG_EDITS, spoe_edits=SPOE_EDITS,
+                            tcp_backend_port=banner_port)
+    here = "127.0.0.1"
+    seen = []
+    for _ in range(5):
+        seen.append((login(haproxy, 401, client=here)[0], greeting(haproxy.tcp_port) != b""))
+    assert seen == [(401, True)] * 3 + [(429, False)] * 2
+    said = fleets.metrics(agent)
+    outcomes = {(labels["rule"], labels["outcome"]): number
+                for labels, number in said.all("sluice_rule_decisions_total") if number}
+    assert outcomes["login", "refused"] == 2 and outcomes["login", "allowed"] == 3
+    assert outcomes["connections", "refused"] == 2 and outcomes["connections", "allowed"] == 3
+    assert outcomes["answered", "allowed"] == 3 and ("answered", "refused") not in outcomes
+
+
 # ---- shared ---------------------------------------------------------------------------------------
 
 
@@ -139,10 +163,10 @@ def server(bench):
         yield made
 
 
-def two_sites(bench, binary, server, rules):
-    """Two HAProxies, each with an agent of its own, that share one Redis server. One worker each:
-    what refused a request is told alike by those who remember it and those who ask, only then."""
-    fleet = Fleet(bench, fleets.single(server, **PATIENT), rules, agents=2, workers=1)
+def two_sites(bench, binary, store, rules):
+    """Two HAProxies, each with an agent of its own, that share a store. One worker each: what refused
+    a request is told alike by those who remember it and those who ask, only then."""
+    fleet = Fleet(bench, store, rules, agents=2, workers=1)
     return fleet, [
         bench.haproxy(binary, [f"unix@{bench.socket(agent.name)}"], config_edits=CONFIG_EDITS,
                       spoe_edits=SPOE_EDITS, name=f"haproxy-{agent.name}")
@@ -151,7 +175,7 @@ def two_sites(bench, binary, server, rules):
 
 
 def test_failed_logins_count_wherever_they_fail(bench, haproxy_binary, server):
-    _, (here, there) = two_sites(bench, haproxy_binary, server, [LOGIN])
+    _, (here, there) = two_sites(bench, haproxy_binary, fleets.single(server, **PATIENT), [LOGIN])
     assert [login(here, answer) for answer in (200, 401, "none")] == [(200, 3), (401, 3), (502, 2)]
     assert [login(there, answer) for answer in (200, 403)] == [(200, 2), (403, 2)]
     assert login(here, 401) == (401, 1)
@@ -172,17 +196,17 @@ PENALTY = {
 FOR_LONG = {"after": 3, "within": "1h", "for": "1h"}
 
 
-def penalise(haproxy):
+def penalise(haproxy, client=CLIENT):
     """Asks until that brings a penalty, which is longer than the limit's own wait."""
     def refused_for_long():
-        answer = stack.request(haproxy.proxied_port, "/", claimed=CLIENT)
+        answer = stack.request(haproxy.proxied_port, "/", claimed=client)
         return answer.status == 429 and int(answer.headers["retry-after"]) > 1
 
     stack.wait_until(refused_for_long, "the penalty", interval=0)
 
 
 def test_who_is_refused_often_here_is_refused_for_long_there(bench, haproxy_binary, server):
-    fleet, (here, there) = two_sites(bench, haproxy_binary, server,
+    fleet, (here, there) = two_sites(bench, haproxy_binary, fleets.single(server, **PATIENT),
                                      [{**PENALTY, "penalty": FOR_LONG}])
     answer = stack.request(there.proxied_port, "/", claimed=CLIENT)
     assert (answer.status, answer.headers["ratelimit"]) == (200, '"login";r=1;t=1')
@@ -202,8 +226,48 @@ def test_who_is_refused_often_here_is_refused_for_long_there(bench, haproxy_bina
     assert stack.request(there.proxied_port, "/", claimed=CLIENT).status == 429
 
 
+def test_all_of_a_subject_is_on_one_shard_of_a_cluster(bench, haproxy_binary):
+    """Its limits of each kind, and what penalises it, which holds wherever it asks."""
+    rule = {
+        **PENALTY,
+        "limits": [
+            {"limit": 2, "window": "1s", "algorithm": "token-bucket"},
+            {"limit": 1000, "window": "1d", "algorithm": "sliding-log"},
+            {"limit": 1000, "window": "1d", "algorithm": "fixed-window"},
+            {"limit": 1000, "window": "1d", "algorithm": "sliding-window"},
+        ],
+        "penalty": FOR_LONG,
+    }
+    clients = [f"192.0.2.{i}" for i in range(1, 7)]
+    with redis.Cluster(bench.directory, replicas=0) as cluster:
+        fleet, (here, there) = two_sites(
+            bench, haproxy_binary, fleets.cluster(cluster, **PATIENT), [rule])
+        for client in clients:
+            penalise(here, client)
+        for client in clients:
+            answer = stack.request(there.proxied_port, "/", claimed=client)
+            assert (answer.status, int(answer.headers["retry-after"]) > 3000) == (429, True)
+        assert stack.request(there.proxied_port, "/", claimed="192.0.2.100").status == 200
+        assert fleet.total("sluice_penalties_total") == len(clients)
+        kept = {}
+        for server in cluster.servers:
+            for key in server.keys():
+                tag = re.match(r"sluice:\{([^}]+)\}:login:(\S+)", key)
+                if tag:
+                    kept.setdefault(tag[1], {}).setdefault(server, []).append(tag[2])
+        assert kept.keys() >= {*clients}
+        assert all(len(servers) == 1 for servers in kept.values())
+        kinds = ("token-bucket", "sliding-log", "fixed-window", "sliding-window", "penalty-count",
+                 "penalty-1h")
+        for client in clients:
+            names = " ".join(*kept[client].values())
+            assert all(kind in names for kind in kinds), names
+        # And subjects are on all of them.
+        assert len({server for servers in kept.values() for server in servers}) > 1
+
+
 def test_a_penalty_ends(bench, haproxy_binary, server):
-    _, (here, there) = two_sites(bench, haproxy_binary, server,
+    _, (here, there) = two_sites(bench, haproxy_binary, fleets.single(server, **PATIENT),
                                  [{**PENALTY, "penalty": {**FOR_LONG, "for": "2s"}}])
     begun = time.monotonic()
     penalise(here)
