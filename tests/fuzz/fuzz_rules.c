@@ -1,6 +1,6 @@
-/* Any bytes as a rule file, alone and with an environment that is made of them. What loads is
- * matched against messages of every type of value, the file's own words among them; what doesn't
- * must say why, inside the file and in line order. */
+/* Any bytes as a rule file, alone, with an environment that is made of them, and as the candidate
+ * of another. What loads is matched against messages of every type of value, the file's own words
+ * among them; what doesn't must say why, inside the file and in line order. */
 #include <stdlib.h>
 
 #include "rules/index.h"
@@ -143,8 +143,11 @@ static void match(const struct rules_set *set, struct slice text)
     free(hits);
 }
 
+static bool is_candidate;
+
 static void check_limit(const struct rules_rule *rule, const struct rules_limit *limit)
 {
+    require(!is_candidate || slice_has_prefix(limit->store_name, SLICE("candidate:")));
     require(limit->rule == rule);
     require(limit_check(&limit->limit) == NULL);
     require(limit->name.size >= 1 && limit->name.size <= RULES_NAME_MAX);
@@ -177,9 +180,10 @@ static size_t check_limits(const struct rules_rule *rule)
     return count;
 }
 
-static void check_set(const struct rules_set *set)
+static void check_set(const struct rules_set *set, const struct rules_report *report)
 {
     size_t limits = 0;
+    require(!is_candidate || report->candidate.size == 0);
     for (size_t slot = 0; slot < set->slot_count; slot++)
         require(rules_slot(set, set->slot_names[slot]) == (int)slot);
     for (size_t i = 0; i < set->rule_count; i++) {
@@ -232,7 +236,7 @@ static void load(struct slice text, const struct rules_environment *environment)
     require((set == NULL) == (report.count > 0));
     check_report(&report, environment ? 0 : 1);
     if (set) {
-        check_set(set);
+        check_set(set, &report);
         check_store(&set->settings.store);
         match(set, text);
     }
@@ -325,8 +329,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .variable = variable,
         .read_file = read_file,
         .list_files = list_files,
+        .wants_candidate = true,
     };
     load(text, NULL);
     load(parts.texts[0], &environment);
+    environment.wants_candidate = false;
+    is_candidate = environment.is_candidate = true;
+    load(parts.texts[0], &environment);
+    is_candidate = false;
     return 0;
 }
