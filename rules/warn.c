@@ -124,6 +124,8 @@ void rules_warn(const struct rules_set *set, const struct rules_sent_list *sent,
 {
     *report = (struct rules_report){0};
     rules__warn_rules(set, report);
-    if (sent)
-        warn_sent(set, sent, report);
+    if (!sent)
+        return;
+    rules__warn_charges(set, sent, report);
+    warn_sent(set, sent, report);
 }

@@ -277,10 +277,50 @@ START_TEST(a_limit_that_cannot_be_shared_is_told)
 }
 END_TEST
 
+/* With the message `response`, which has the path of its request. */
+static void expect_of_charge(const char *match, const char *key, const char *charge,
+                             const char *expected)
+{
+    static const char *const arguments[] = {"src", "path", "status"};
+    static const char *const request[] = {"src", "method", "path"};
+    static const struct rules_sent both[] = {{"request", request, 3}, {"response", arguments, 3}};
+    char text[512];
+    snprintf(text, sizeof(text),
+             "listen: :0\n"
+             "rules:\n"
+             "  - { name: r, message: request, %s key: %s, limits: { limit: 5, window: 1h },\n"
+             "      charge: { message: response%s } }\n",
+             match, key, charge);
+    expect_warnings(text, &(struct rules_sent_list){"spoe.conf", both, 2}, expected);
+}
+
+START_TEST(a_charge_that_forgets_what_its_rule_is_about_is_told)
+{
+#define FORGOTTEN                                                                                  \
+    "f:3:5: warning: rule r is checked for some values of path and charged at response, which "    \
+    "has it too, for any, expected path in the match of charge as well\n"
+    expect_of_charge("match: { path: /login },", "src", ", match: { status: 401 }", FORGOTTEN);
+    expect_of_charge("match: { method: POST, path: /login },", "src", "", FORGOTTEN);
+    expect_of_charge("match: { path: /login },", "src", ", match: { path: /login }", "");
+    expect_of_charge("match: { path: /login },", "src",
+                     ", match: { any: [ { status: 401 }, { path: /login } ] }", "");
+    /* Who is meant by it has said so. */
+    expect_of_charge("match: { path: /login },", "[ src, path ]", ", match: { status: 401 }", "");
+    expect_of_charge("match: { method: POST, path: /login },", "src",
+                     ", match: { path: { prefix: / } }", "");
+    expect_of_charge("match: { any: [ { path: /a }, { path: /b } ] },", "src", "", "");
+    /* It can't. */
+    expect_of_charge("match: { method: POST },", "src", ", match: { status: 401 }", "");
+    expect_of_charge("", "src", ", match: { status: 401 }", "");
+#undef FORGOTTEN
+}
+END_TEST
+
 UNIT_MAIN("warn", what_is_sent_needs_no_warning, an_argument_that_its_message_lacks_is_told,
           an_argument_that_the_message_of_charge_lacks_is_told,
           a_message_that_nobody_sends_is_told_once, a_long_list_is_cut,
           without_a_list_nothing_is_said_of_it, a_rule_behind_one_that_matches_all_it_would_is_told,
           wider_conditions_hide_narrower_ones, what_may_match_yet_is_not_told,
           a_rule_that_limits_hides_none, a_long_window_in_memory_is_told,
-          a_limit_that_cannot_be_shared_is_told)
+          a_limit_that_cannot_be_shared_is_told,
+          a_charge_that_forgets_what_its_rule_is_about_is_told)
