@@ -97,7 +97,7 @@ bool slice_to_int64(struct slice s, int64_t *number);
  * parser reads all it wants and looks at the error once. */
 struct cursor {
     const uint8_t *position;
-    const uint8_t *end;
+    const uint8_t *end; /* with an error, the position: nothing is left, and no read asks why */
     enum error error;
 };
 
@@ -110,7 +110,7 @@ static inline struct cursor cursor_open(struct slice s)
 
 static inline size_t cursor_left(const struct cursor *c)
 {
-    return c->error ? 0 : (size_t)(c->end - c->position);
+    return (size_t)(c->end - c->position);
 }
 
 /* The first error stays. */
@@ -118,6 +118,7 @@ static inline void cursor_fail(struct cursor *c, enum error error)
 {
     if (!c->error)
         c->error = error;
+    c->end = c->position;
 }
 
 static inline uint8_t cursor_uint8(struct cursor *c)

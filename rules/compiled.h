@@ -261,7 +261,7 @@ struct rules__index {
 
 struct rules_matcher {
     const struct rules_set *set;
-    struct value *values; /* [slot_count]: the message's, canonical */
+    const struct value *values; /* [slot_count]: the message's, canonical */
     struct rules__regex_room regex;
     struct rules__marks *marks; /* all clear between messages */
 };

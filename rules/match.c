@@ -19,10 +19,8 @@ struct rules_matcher *rules_matcher_create(const struct rules_set *set)
     if (!matcher)
         return NULL;
     matcher->set = set;
-    matcher->values = calloc(set->slot_count + 1, sizeof(*matcher->values));
     matcher->marks = calloc(1, sizeof(*matcher->marks));
-    if (!matcher->values || !matcher->marks ||
-        !rules__marks_open(matcher->marks, set->index->table->trigger_count) ||
+    if (!matcher->marks || !rules__marks_open(matcher->marks, set->index->table->trigger_count) ||
         !rules__regex_room_open(&matcher->regex, &set->index->regexes)) {
         rules_matcher_free(matcher);
         return NULL;
@@ -38,7 +36,6 @@ void rules_matcher_free(struct rules_matcher *matcher)
     if (matcher->marks)
         rules__marks_free(matcher->marks);
     free(matcher->marks);
-    free(matcher->values);
     free(matcher);
 }
 
@@ -97,13 +94,23 @@ static void find(struct candidates *c, const struct rules_matcher *matcher, int 
     next_found(c);
 }
 
-static void read_values(struct rules_matcher *matcher, const struct value *values)
+/* Of types whose values are always in canonical form, as nearly all are. */
+static bool is_canonical(enum value_type type)
 {
-    for (size_t i = 0; i < matcher->set->slot_count; i++)
-        matcher->values[i] = rules__canonical(&values[i]);
+    const uint32_t types = 1u << VALUE_NULL | 1u << VALUE_BOOL | 1u << VALUE_UINT64 |
+                           1u << VALUE_IPV4 | 1u << VALUE_STRING;
+    return types >> type & 1;
 }
 
-size_t rules_match(struct rules_matcher *matcher, int message, const struct value *values,
+static void read_values(struct rules_matcher *matcher, struct value *values)
+{
+    for (size_t i = 0; i < matcher->set->slot_count; i++)
+        if (!is_canonical(values[i].type))
+            values[i] = rules__canonical(&values[i]);
+    matcher->values = values;
+}
+
+size_t rules_match(struct rules_matcher *matcher, int message, struct value *values,
                    struct rules_hit *hits)
 {
     const struct rules_set *set = matcher->set;
@@ -120,7 +127,7 @@ size_t rules_match(struct rules_matcher *matcher, int message, const struct valu
         if (!rules__hold(trigger->conditions, trigger->condition_count, matcher))
             continue;
         struct rules_hit *hit = &hits[count++];
-        rules__hit(set, rule, matcher->values, hit);
+        rules__hit(set, rule, values, hit);
         if (trigger->charges && hit->kind == RULES_HIT_LIMIT)
             hit->kind = RULES_HIT_CHARGE;
         if (rule->action != RULES_ACTION_LIMIT)
@@ -138,8 +145,8 @@ const struct rules_rule *rules_find(const struct rules_set *set, struct slice na
     return NULL;
 }
 
-void rules_apply(struct rules_matcher *matcher, const struct rules_rule *rule,
-                 const struct value *values, struct rules_hit *hit)
+void rules_apply(struct rules_matcher *matcher, const struct rules_rule *rule, struct value *values,
+                 struct rules_hit *hit)
 {
     read_values(matcher, values);
     rules__hit(matcher->set, rule, matcher->values, hit);

@@ -441,12 +441,13 @@ void rules_matcher_free(struct rules_matcher *matcher); /* accepts NULL */
 uint64_t rules_regex_overruns(const struct rules_matcher *matcher);
 
 /* Which rules apply to a message, in file order. values has slot_count entries, VALUE_NULL where an
- * argument was not sent; hits has room for rule_count. Returns the number of hits.
+ * argument was not sent; hits has room for rule_count. Returns the number of hits. Brings the
+ * values into the form in which they are compared and counted; points to them until the next call.
  *
  * Numbers are compared and counted by value, whatever their width; binary as text; an IPv4-mapped
  * IPv6 address as IPv4. Text that looks like a number or an address is text, but for cidr and for
  * key arguments with a prefix length, which read addresses from it. */
-size_t rules_match(struct rules_matcher *matcher, int message, const struct value *values,
+size_t rules_match(struct rules_matcher *matcher, int message, struct value *values,
                    struct rules_hit *hits);
 
 /* The name of the file that a rule stands in; empty: the rule file itself. */
@@ -458,9 +459,10 @@ static inline struct slice rules_file_of(const struct rules_set *set, const stru
 /* The rule of this name; NULL: there is none. */
 const struct rules_rule *rules_find(const struct rules_set *set, struct slice name);
 
-/* What applying one rule to these values comes to, whether it matches them or not. */
-void rules_apply(struct rules_matcher *matcher, const struct rules_rule *rule,
-                 const struct value *values, struct rules_hit *hit);
+/* What applying one rule to these values comes to, whether it matches them or not. Does to the
+ * values what rules_match does. */
+void rules_apply(struct rules_matcher *matcher, const struct rules_rule *rule, struct value *values,
+                 struct rules_hit *hit);
 
 /* The key of one limit of a subject: what a store counts under. */
 static inline struct hash128 rules_key(const struct rules_limit *limit, struct hash128 subject)

@@ -112,7 +112,7 @@ static void make_message(struct message *message, const struct rules_set *set,
     }
 }
 
-static double match_part(struct rules_matcher *matcher, const struct message *messages,
+static double match_part(struct rules_matcher *matcher, struct message *messages,
                          struct rules_hit *hits)
 {
     double begun = now();

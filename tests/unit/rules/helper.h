@@ -102,8 +102,11 @@ static inline size_t match(const struct rules_set *set, int message, const struc
                            struct rules_hit *hits)
 {
     struct rules_matcher *matcher = rules_matcher_create(set);
+    struct value copies[RULES_MAX_SLOTS];
     ck_assert_ptr_nonnull(matcher);
-    size_t count = rules_match(matcher, message, values, hits);
+    if (values)
+        memcpy(copies, values, set->slot_count * sizeof(*values));
+    size_t count = rules_match(matcher, message, copies, hits);
     rules_matcher_free(matcher);
     return count;
 }
