@@ -1,3 +1,5 @@
+/* Most of what is hashed is short, and a call costs as much again. */
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "base/base.h"
