@@ -98,6 +98,10 @@ struct rules__table {
 #define RULES__INDEX_CONDITION_MAX 256u
 #define RULES__INDEX_MAX           (4u << 20)
 
+/* Conditions of a class that together take no more comparisons than this are tried for each
+ * message: that is faster than to hash its values and look them up. */
+#define RULES__INDEX_TRIED 40u
+
 static inline uint8_t rules__tag(uint64_t hash)
 {
     return (uint8_t)(hash >> 56 | 1);

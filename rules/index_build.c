@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "rules/index.h"
+#include "rules/operator.h"
 
 /* How an index is made: what can be entered of every condition is counted first; then of each
  * trigger the condition is chosen of which the fewest triggers have the like, and entered. */
@@ -212,16 +213,49 @@ static struct rules__class *class_of(struct rules__table *table, int32_t message
     return message < 0 ? &table->any : &table->of_message[message];
 }
 
+/* What it takes to try conditions, in comparisons of a value with a literal; UINT32_MAX: one can
+ * take more than any look-up. */
+static uint32_t effort_of(const struct rules__condition *conditions, size_t count)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct rules__condition *condition = &conditions[i];
+        if (!condition->holds)
+            sum += effort_of(condition->children, condition->count);
+        else if (rules__operators[condition->operator_index].is_quick)
+            sum += 1 + condition->count;
+        else
+            sum = UINT32_MAX;
+    }
+    return sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX;
+}
+
+/* Which classes are tried as a whole, as their triggers together take so little. */
+static void find_quick(const struct rules__table *table, bool is_quick[RULES_MAX_MESSAGES + 1])
+{
+    uint64_t efforts[RULES_MAX_MESSAGES + 1] = {0};
+    for (size_t i = 0; i < table->trigger_count; i++) {
+        const struct rules__trigger *trigger = &table->triggers[i];
+        efforts[trigger->message + 1] +=
+            1 + (uint64_t)effort_of(trigger->conditions, trigger->condition_count);
+    }
+    for (size_t i = 0; i <= RULES_MAX_MESSAGES; i++)
+        is_quick[i] = efforts[i] <= RULES__INDEX_TRIED;
+}
+
 /* Enters what can be, and notes the others of each class. */
 static void enter_triggers(struct builder *b, uint32_t *always[RULES_MAX_MESSAGES + 1])
 {
     struct rules__table *table = b->table;
+    bool is_quick[RULES_MAX_MESSAGES + 1];
+    find_quick(table, is_quick);
     for (size_t i = 0; i < table->trigger_count; i++) {
         const struct rules__trigger *trigger = &table->triggers[i];
         b->walk.trigger = trigger;
         struct weight weight =
             weigh_group(b, trigger->conditions, trigger->condition_count, false, NULL);
-        if (weight.can_enter && weight.keys <= b->total - b->pair_count) {
+        if (!is_quick[trigger->message + 1] && weight.can_enter &&
+            weight.keys <= b->total - b->pair_count) {
             enter_all(b, trigger->conditions, trigger->condition_count, false);
             continue;
         }

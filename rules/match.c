@@ -48,9 +48,10 @@ uint64_t rules_regex_overruns(const struct rules_matcher *matcher)
  * always tried, of the message and of every message. */
 struct candidates {
     struct rules__marks *marks;
-    const struct rules__class *classes[2];
-    size_t always[2]; /* the next of each class */
-    uint32_t found;   /* the next that was found; UINT32_MAX: none */
+    struct {
+        const uint32_t *at, *end;
+    } always[2];    /* of each class, those to come */
+    uint32_t found; /* the next that was found; UINT32_MAX: none */
 };
 
 static void next_found(struct candidates *c)
@@ -59,38 +60,42 @@ static void next_found(struct candidates *c)
         c->found = UINT32_MAX;
 }
 
+/* The next of a class that is always tried; UINT32_MAX: there is none left. */
+static uint32_t next_always(const struct candidates *c, size_t class)
+{
+    return c->always[class].at < c->always[class].end ? *c->always[class].at : UINT32_MAX;
+}
+
 /* False when there is none left. */
 static bool next(struct candidates *c, uint32_t *trigger)
 {
-    size_t of = 2;
-    *trigger = c->found;
-    for (size_t i = 0; i < 2; i++) {
-        if (c->always[i] < c->classes[i]->always_count &&
-            c->classes[i]->always[c->always[i]] < *trigger) {
-            *trigger = c->classes[i]->always[c->always[i]];
-            of = i;
-        }
-    }
-    if (of < 2)
-        c->always[of]++;
-    else if (c->found != UINT32_MAX)
+    uint32_t of_any = next_always(c, 0);
+    uint32_t of_message = next_always(c, 1);
+    if (of_any < of_message && of_any < c->found) {
+        *trigger = *c->always[0].at++;
+    } else if (of_message < c->found) {
+        *trigger = *c->always[1].at++;
+    } else {
+        *trigger = c->found;
+        if (c->found == UINT32_MAX)
+            return false;
         next_found(c);
-    else
-        return false;
+    }
     return true;
 }
 
 static void find(struct candidates *c, const struct rules_matcher *matcher, int message)
 {
-    static const struct rules__class none = {.always = NULL};
     const struct rules__table *table = matcher->set->index->table;
     bool is_named = message >= 0 && message < RULES_MAX_MESSAGES;
-    *c = (struct candidates){
-        .marks = matcher->marks,
-        .classes = {&table->any, is_named ? &table->of_message[message] : &none},
-    };
-    for (size_t i = 0; i < 2; i++)
-        rules__marks_add(matcher->marks, table, c->classes[i], matcher->values);
+    *c = (struct candidates){.marks = matcher->marks, .found = UINT32_MAX};
+    for (size_t i = 0; i < (is_named ? 2 : 1); i++) {
+        const struct rules__class *class = i ? &table->of_message[message] : &table->any;
+        c->always[i].at = class->always;
+        c->always[i].end = class->always + class->always_count;
+        if (class->lookup_count)
+            rules__marks_add(matcher->marks, table, class, matcher->values);
+    }
     next_found(c);
 }
 

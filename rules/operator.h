@@ -27,6 +27,7 @@ struct rules__operator {
     rules__compile_function *compile;
     rules__holds_function *holds;
     bool of_texts; /* ignore_case has a meaning for it */
+    bool is_quick; /* to try it takes little, whatever the value is */
 };
 
 #define RULES__OPERATORS 15

@@ -31,10 +31,19 @@ static int compare_ignoring_case(const void *a, const void *b)
     return (size > literal->bytes.size) - (size < literal->bytes.size);
 }
 
+/* Literals among which a search would take longer than a look at each. */
+#define LITERALS_FEW 4
+
 bool rules__holds_equal(const struct rules__condition *condition, const struct value *value,
                         struct rules_matcher *matcher)
 {
     (void)matcher;
+    if (condition->count <= LITERALS_FEW && !condition->ignores_case) {
+        for (size_t i = 0; i < condition->count; i++)
+            if (value_equal(value, &condition->values[i]))
+                return true;
+        return false;
+    }
     return bsearch(value, condition->values, condition->count, sizeof(*value),
                    condition->ignores_case ? compare_ignoring_case : compare_values);
 }
@@ -163,8 +172,8 @@ static size_t common(struct slice text, struct slice literal, struct reading rea
 
 /* Whether a text begins (or ends) with one of sorted literals, none of which begins with another:
  * then it can only be the last of those that don't come behind the text. */
-static bool begins_with_one(const struct rules__condition *condition, struct slice text,
-                            bool backwards)
+static bool search_begin(const struct rules__condition *condition, struct slice text,
+                         bool backwards)
 {
     struct reading reading = {backwards, condition->ignores_case};
     size_t low = 0;
@@ -181,6 +190,18 @@ static bool begins_with_one(const struct rules__condition *condition, struct sli
         else
             high = middle;
     }
+    return false;
+}
+
+static bool begins_with_one(const struct rules__condition *condition, struct slice text,
+                            bool backwards)
+{
+    if (condition->count > LITERALS_FEW || condition->ignores_case)
+        return search_begin(condition, text, backwards);
+    for (size_t i = 0; i < condition->count; i++)
+        if (backwards ? slice_has_suffix(text, condition->texts[i])
+                      : slice_has_prefix(text, condition->texts[i]))
+            return true;
     return false;
 }
 

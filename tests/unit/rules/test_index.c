@@ -132,26 +132,54 @@ START_TEST(conditions_of_many_values_are_tried_always)
 }
 END_TEST
 
+/* A few rules are tried as they are, unless that may take long. */
+START_TEST(a_few_rules_are_not_looked_up)
+{
+    static const struct {
+        size_t rules;
+        const char *match;
+        size_t most; /* candidates of a message that no rule applies to */
+    } rows[] = {
+        {1, "{ a: { in: [ x#, y# ] } }", 1},
+        {13, "{ a: x# }", 13},
+        {14, "{ a: x# }", 0},
+        {3, "{ a: x#, b: { prefix: /x } }", 3},
+        {3, "{ any: [ { a: x# }, { a: { regex: x }, b: x# } ] }", 0},
+        {2, "{ a: { contains: z }, b: x# }", 0},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct rules_set *set = many(rows[i].rules, rows[i].match);
+        struct message message = message_of(set);
+        give(&message, "a", text_value("no"));
+        ck_assert_msg(candidates(set, message.values) == rows[i].most, "row %zu: %s", i,
+                      rows[i].match);
+        rules_free(set);
+    }
+}
+END_TEST
+
 /* What was found and not reached, since an earlier rule ended the search, isn't of the next
  * message. */
 START_TEST(messages_leave_nothing_behind)
 {
     struct rules_set *set = load("listen: :0\n"
                                  "rules:\n"
+                                 "- { name: slow, action: deny, match: { c: { contains: c } } }\n"
                                  "- { name: stop, action: allow, match: { b: stop } }\n"
                                  "- { name: x, action: deny, match: { a: x } }\n"
                                  "- { name: y, action: deny, match: { a: y } }\n");
     struct rules_matcher *matcher = rules_matcher_create(set);
-    struct rules_hit hits[3];
+    struct rules_hit hits[4];
     struct message message = message_of(set);
+    ck_assert_uint_eq(set->index->table->any.always_count, 1);
     give(&message, "a", text_value("x"));
     give(&message, "b", text_value("stop"));
     ck_assert_uint_eq(rules_match(matcher, -1, message.values, hits), 1);
-    ck_assert_uint_eq(hits[0].rule->index, 0);
+    ck_assert_uint_eq(hits[0].rule->index, 1);
     give(&message, "a", text_value("y"));
     give(&message, "b", text_value("go"));
     ck_assert_uint_eq(rules_match(matcher, -1, message.values, hits), 1);
-    ck_assert_uint_eq(hits[0].rule->index, 2);
+    ck_assert_uint_eq(hits[0].rule->index, 3);
     give(&message, "a", text_value("z"));
     ck_assert_uint_eq(rules_match(matcher, -1, message.values, hits), 0);
     rules_matcher_free(matcher);
@@ -181,5 +209,5 @@ END_TEST
 
 UNIT_MAIN("index", only_what_may_apply_is_looked_at,
           networks_are_found_by_each_length_that_there_is,
-          conditions_of_many_values_are_tried_always, messages_leave_nothing_behind,
-          marks_come_out_in_order)
+          conditions_of_many_values_are_tried_always, a_few_rules_are_not_looked_up,
+          messages_leave_nothing_behind, marks_come_out_in_order)
