@@ -20,6 +20,7 @@ static bool begin(struct candidate *candidate, struct engine *active, struct rul
     struct comparison_options comparison = {
         .engine = options->engine, .counters = &candidate->counters, .rules = options->rules};
     comparison.engine.rules = rules;
+    comparison.engine.denials = NULL; /* it refuses nothing in earnest */
     comparison.engine.store = *options->memory;
     comparison.engine.local = NULL;
     if (options->redis.watch) {

@@ -172,7 +172,9 @@ static unsigned live_agents(void *context)
 static struct engine *create_engine(struct worker *worker)
 {
     const struct worker_options *options = &worker->options;
+    static struct log_limiter denials;
     struct engine_options engine = {
+        .denials = &denials,
         .store = options->store,
         .wall_ahead = &worker->wall_ahead,
         .max_pending = options->max_pending,

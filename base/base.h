@@ -448,6 +448,10 @@ struct log_limiter {
 };
 void log_write_limited(struct log_limiter *limiter, enum log_level level, const char *message,
                        const struct log_field *fields);
+
+/* Whether another line of the kind may be written when at most per_second a second may; if so,
+ * *suppressed is how many could not be since the last that could. Thread-safe. */
+bool log_may_write(struct log_limiter *limiter, uint32_t per_second, uint32_t *suppressed);
 #define log_limited(limiter, level, message, ...)                                                  \
     log_write_limited((limiter), (level), (message),                                               \
                       (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ) LOG_END})

@@ -152,19 +152,26 @@ void log_write(enum log_level level, const char *message, const struct log_field
         write_line(level, message, fields, 0);
 }
 
-void log_write_limited(struct log_limiter *limiter, enum log_level level, const char *message,
-                       const struct log_field *fields)
+bool log_may_write(struct log_limiter *limiter, uint32_t per_second, uint32_t *suppressed)
 {
     struct timespec now;
-    if (level < log_minimum)
-        return;
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
     /* Two threads that cross a second together may each write a line more: that is no harm. */
     uint64_t second = (uint64_t)now.tv_sec + 1; /* never 0, which a fresh limiter has */
     if (atomic_exchange(&limiter->second, second) != second)
         atomic_store(&limiter->written, 0);
-    if (atomic_fetch_add(&limiter->written, 1) < LOG_BURST)
-        write_line(level, message, fields, atomic_exchange(&limiter->dropped, 0));
-    else
+    if (atomic_fetch_add(&limiter->written, 1) >= per_second) {
         atomic_fetch_add(&limiter->dropped, 1);
+        return false;
+    }
+    *suppressed = atomic_exchange(&limiter->dropped, 0);
+    return true;
+}
+
+void log_write_limited(struct log_limiter *limiter, enum log_level level, const char *message,
+                       const struct log_field *fields)
+{
+    uint32_t suppressed;
+    if (level >= log_minimum && log_may_write(limiter, LOG_BURST, &suppressed))
+        write_line(level, message, fields, suppressed);
 }

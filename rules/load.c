@@ -287,6 +287,8 @@ static const struct rules__field file_fields[] = {
     {"answer", load_answer, "a list of variable names, as in [ rule, retry_after ]", false, 0, 0, 0,
      0},
     {"connections", load_connections, "a mapping, as in { max: 4096 }", false, 0, 0, 0, 0},
+    {"denial_log", rules__load_number, "a whole number, as in 10", false,
+     SETTING(denial_log), 0, 1000},
     {"candidate", load_candidate, "a rule file's name, as in rewrite.yml", false, 0, 0, 0, 0},
     {"rules", note_rules, "a list of rules, or [] for none", true, 0, 0, 0, 0},
     {"include", rules__load_include, "a file's name or a pattern, as in rules.d/*.yml", false, 0, 0,

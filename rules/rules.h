@@ -167,6 +167,8 @@ struct rules_settings {
     uint64_t idle_timeout;    /* microseconds; 0: none; default 10m */
     uint64_t hello_timeout;   /* microseconds; default 10s */
     uint64_t drain_timeout;   /* microseconds; default 10s */
+
+    uint32_t denial_log; /* lines a second about refused requests; 0: none, the default */
 };
 
 enum rules_action {

@@ -27,6 +27,9 @@ struct engine_decision {
     struct engine_take *takes; /* inline_takes or memory of its own */
     size_t room;
     struct engine_take inline_takes[ENGINE_TAKES_INLINE];
+    struct slice request_id; /* empty: there is none, or nobody wants to know */
+    uint8_t *kept;           /* what denial_keep copied; of a decision that waits */
+    size_t kept_room;
     struct comparison_pair *pair; /* that waits for this one, while it is pending; NULL: none */
     struct engine_decision *next; /* of those not in use */
 };
@@ -41,6 +44,7 @@ struct engine {
     const struct rules_set *set; /* rules->set */
     size_t max_pending;
     size_t pending;
+    bool logs_denials;
     size_t penalties;                    /* that are being counted, on their own */
     struct rule_counters *rule_counters; /* of rules */
     pthread_mutex_t rule_counters_lock;  /* of that pointer, for others to read it */

@@ -2,6 +2,7 @@
 
 #include "agent/engine/comparison.h"
 #include "agent/engine/decision.h"
+#include "agent/engine/denial.h"
 #include "agent/engine/fallback.h"
 #include "agent/engine/rule_counters.h"
 
@@ -38,6 +39,7 @@ bool engine_use(struct engine *engine, struct ruleset *rules)
     }
     rules_matcher_free(engine->matcher);
     engine->regex_overruns = 0;
+    engine->logs_denials = engine->options.denials && set->settings.denial_log;
     free(engine->values);
     free(engine->hits);
     ruleset_hold(rules);
@@ -72,6 +74,7 @@ static void free_decision(struct engine_decision *decision)
 {
     if (decision->takes != decision->inline_takes)
         free(decision->takes);
+    free(decision->kept);
     free(decision);
 }
 
@@ -141,6 +144,7 @@ static struct engine_decision *decision_get(struct engine *engine)
     decision->named = (struct answer_rules){0};
     SLIST_INIT(&decision->penalties);
     decision->rules = NULL;
+    decision->request_id.size = 0;
     decision->pair = NULL;
     return decision;
 }
@@ -233,6 +237,9 @@ static void conclude(struct engine *engine, struct engine_decision *decision)
     decision->answer.asked_at = decision->now + (ahead ? (uint64_t)*ahead : 0);
     count(&engine->counters, &decision->answer);
     rule_counters_count(engine->rule_counters, rules_of(decision), decision);
+    uint32_t denial_log = rules_of(decision)->set->settings.denial_log;
+    if (!decision->answer.allow && denial_log && engine->options.denials)
+        denial_write(decision, denial_log);
     give_back(engine, decision);
     if (!SLIST_EMPTY(&decision->penalties))
         penalties_end(&decision->penalties, engine, rules_of(decision), decision->now,
@@ -354,6 +361,8 @@ enum engine_outcome engine__decide(struct engine *engine, struct engine_client *
     *made = decision;
     if (!take_all(engine, decision)) {
         decision->rules = ruleset_hold(engine->rules);
+        if (engine->logs_denials)
+            denial_keep(decision);
         set_pending(engine, engine->pending + 1);
         return ENGINE_PENDING;
     }

@@ -72,6 +72,9 @@ struct engine_options {
     const int64_t *wall_ahead;
     size_t max_pending;    /* decisions that may wait for the store at once */
     struct ruleset *rules; /* the engine takes a reference of its own */
+    /* Refusals are logged, as many as the rules' denial_log says of all engines that share this;
+     * NULL: none is. */
+    struct log_limiter *denials;
     bool subjects; /* whom a limit counts is written also where the store doesn't ask for it */
 };
 

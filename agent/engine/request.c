@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "agent/engine/decision.h"
+#include "agent/engine/denial.h"
 
 static bool decision_grow(struct engine_decision *decision, size_t count)
 {
@@ -38,7 +39,8 @@ static bool grow_text(struct engine *engine)
  * values, which the next message overwrites, can say it. */
 static bool add_text(struct engine *engine, const struct rules_hit *hit)
 {
-    if (!engine->store->operations->names_keys && !engine->options.subjects)
+    if (!engine->store->operations->names_keys && !engine->options.subjects &&
+        !engine->logs_denials)
         return true;
     if (!grow_text(engine))
         return false;
@@ -156,8 +158,8 @@ static int slot_of(struct engine *engine, size_t position, struct slice name)
 }
 
 /* Reads one message's arguments into the slots. */
-static enum error read_arguments(struct engine *engine, struct cursor *c,
-                                 struct spop_message *message)
+static enum error read_arguments(struct engine *engine, struct engine_decision *decision,
+                                 struct cursor *c, struct spop_message *message)
 {
     struct spop_argument argument;
     for (size_t i = 0; i < engine->set->slot_count; i++)
@@ -166,6 +168,8 @@ static enum error read_arguments(struct engine *engine, struct cursor *c,
         int slot = slot_of(engine, i, argument.name);
         if (slot >= 0)
             engine->values[slot] = argument.value;
+        if (engine->logs_denials)
+            denial_note(decision, &argument);
     }
     return c->error;
 }
@@ -174,7 +178,7 @@ static enum error read_arguments(struct engine *engine, struct cursor *c,
 static enum error match_message(struct engine *engine, struct engine_decision *decision,
                                 struct cursor *c, struct spop_message *message)
 {
-    enum error error = read_arguments(engine, c, message);
+    enum error error = read_arguments(engine, decision, c, message);
     if (error)
         return error;
     size_t hits = rules_match(engine->matcher, rules_message(engine->set, message->name),
@@ -247,7 +251,7 @@ enum error engine__read_rule(struct engine *engine, struct engine_decision *deci
     struct spop_message message = {0};
     struct rules_hit hit;
     enum error error =
-        spop_next_message(&c, &message) ? read_arguments(engine, &c, &message) : c.error;
+        spop_next_message(&c, &message) ? read_arguments(engine, decision, &c, &message) : c.error;
     if (error)
         return error;
     rules_apply(engine->matcher, rule, engine->values, &hit);

@@ -1,45 +1,10 @@
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/base.h"
+#include "captured_log.h"
 #include "main.h"
-
-/* ---- what was written to stderr ---------------------------------------------------------------
- */
-
-static int saved;
-static int file;
-
-static void capture(void)
-{
-    char path[] = "/tmp/sluice-test.XXXXXX";
-    saved = dup(STDERR_FILENO);
-    file = mkstemp(path);
-    ck_assert(saved >= 0 && file >= 0);
-    unlink(path);
-    dup2(file, STDERR_FILENO);
-}
-
-/* Empties the file, too. */
-static const char *captured(void)
-{
-    static char text[1 << 20];
-    ssize_t size = pread(file, text, sizeof(text) - 1, 0);
-    ck_assert_int_ge(size, 0);
-    text[size] = 0;
-    ck_assert_int_eq(ftruncate(file, 0), 0);
-    lseek(file, 0, SEEK_SET);
-    return text;
-}
-
-static void release(void)
-{
-    dup2(saved, STDERR_FILENO);
-    close(saved);
-    close(file);
-}
 
 /* The line without its time, which is what the test can't know. */
 static void expect_line(const char *expected)
@@ -48,14 +13,6 @@ static void expect_line(const char *expected)
     const char *level = strstr(line, "level");
     ck_assert_ptr_nonnull(level);
     ck_assert_str_eq(level, expected);
-}
-
-static size_t lines_of(const char *text)
-{
-    size_t count = 0;
-    for (; *text; text++)
-        count += *text == '\n';
-    return count;
 }
 
 /* ---- lines ------------------------------------------------------------------------------------

@@ -12,19 +12,21 @@ static const struct wrong_file wrong_files[] = {
     {"---\n"
      "...\n",
      "2:1: the file is empty, expected a mapping with keys from listen, admin, workers, store, "
-     "defaults, answer, connections, candidate, rules, include\n"},
+     "defaults, answer, connections, denial_log, candidate, rules, include\n"},
     {"~\n", "1:1: the file is null, expected a mapping with keys from listen, admin, workers, "
-            "store, defaults, answer, connections, candidate, rules, include\n"},
-    {"listen\n", "1:1: the file is \"listen\", expected a mapping with keys from listen, admin, "
-                 "workers, store, defaults, answer, connections, candidate, rules, include\n"},
+            "store, defaults, answer, connections, denial_log, candidate, rules, include\n"},
+    {"listen\n",
+     "1:1: the file is \"listen\", expected a mapping with keys from listen, admin, "
+     "workers, store, defaults, answer, connections, denial_log, candidate, rules, include\n"},
     {"listen\n"
      "b: 2\n",
      "2:2: invalid YAML: mapping values are not allowed in this context, expected quotes around a "
      "text that has \": \" in it, or a key at its mapping's indentation\n"},
-    {"[ listen ]\n", "1:1: the file is a list, expected a mapping with keys from listen, admin, "
-                     "workers, store, defaults, answer, connections, candidate, rules, include\n"},
+    {"[ listen ]\n",
+     "1:1: the file is a list, expected a mapping with keys from listen, admin, "
+     "workers, store, defaults, answer, connections, denial_log, candidate, rules, include\n"},
     {"42: 1\n", "1:1: unknown key \"42\" in the file, expected one of listen, admin, workers, "
-                "store, defaults, answer, connections, candidate, rules, include\n"
+                "store, defaults, answer, connections, denial_log, candidate, rules, include\n"
                 "1:1: the file has no key \"listen\", expected at least one address, as in "
                 "tcp://127.0.0.1:9000\n"
                 "1:1: the file has no key \"rules\", expected a list of rules, or [] for none\n"},
@@ -144,11 +146,11 @@ static const struct wrong_file wrong_files[] = {
     {AFTER("? [ 1 ]\n"
            ": 2\n"),
      "3:3: a key of the file is a list, expected one of listen, admin, workers, store, defaults, "
-     "answer, connections, candidate, rules, include\n"},
+     "answer, connections, denial_log, candidate, rules, include\n"},
     {AFTER("? { a: b }\n"
            ": 2\n"),
      "3:3: a key of the file is a mapping, expected one of listen, admin, workers, store, "
-     "defaults, answer, connections, candidate, rules, include\n"},
+     "defaults, answer, connections, denial_log, candidate, rules, include\n"},
     {"{}\n", "1:1: the file has no key \"listen\", expected at least one address, as in "
              "tcp://127.0.0.1:9000\n"
              "1:1: the file has no key \"rules\", expected a list of rules, or [] for none\n"},
@@ -160,29 +162,32 @@ static const struct wrong_file wrong_files[] = {
      "3:1: key \"listen\" again in the file, expected it once (it is on line 1)\n"},
     {AFTER("lisen: :1\n"),
      "3:1: unknown key \"lisen\" in the file, expected one of listen, admin, workers, store, "
-     "defaults, answer, connections, candidate, rules, include; did you mean \"listen\"?\n"},
+     "defaults, answer, connections, denial_log, candidate, rules, include; did you mean "
+     "\"listen\"?\n"},
     {AFTER("Workers: 1\n"),
      "3:1: unknown key \"Workers\" in the file, expected one of listen, admin, workers, store, "
-     "defaults, answer, connections, candidate, rules, include; did you mean \"workers\"?\n"},
+     "defaults, answer, connections, denial_log, candidate, rules, include; did you mean "
+     "\"workers\"?\n"},
     {AFTER("wrokers: 1\n"
            "workers: 1\n"),
      "3:1: unknown key \"wrokers\" in the file, expected one of listen, admin, workers, store, "
-     "defaults, answer, connections, candidate, rules, include; did you mean \"workers\"?\n"},
-    {AFTER("limits: []\n"),
-     "3:1: unknown key \"limits\" in the file, expected one of listen, "
-     "admin, workers, store, defaults, answer, connections, candidate, rules, include\n"},
+     "defaults, answer, connections, denial_log, candidate, rules, include; did you mean "
+     "\"workers\"?\n"},
+    {AFTER("limits: []\n"), "3:1: unknown key \"limits\" in the file, expected one of listen, "
+                            "admin, workers, store, defaults, answer, connections, denial_log, "
+                            "candidate, rules, include\n"},
     {AFTER("\"\": 1\n"),
      "3:1: unknown key \"\" in the file, expected one of listen, admin, "
-     "workers, store, defaults, answer, connections, candidate, rules, include\n"},
+     "workers, store, defaults, answer, connections, denial_log, candidate, rules, include\n"},
     {AFTER("a very long key that goes on and on and on and on and on, past what a message can "
            "hold: 1\n"),
      "3:1: unknown key \"a very long key that goes on and on and on and on and on, past wha...\" "
      "in the file, expected one of listen, admin, workers, store, defaults, answer, connections, "
-     "candidate, rules, include\n"},
+     "denial_log, candidate, rules, include\n"},
     {AFTER("? \"a\\nb\\t\\u0001\"\n"
            ": 1\n"),
      "3:3: unknown key \"a\\nb\\t?\" in the file, expected one of listen, admin, workers, store, "
-     "defaults, answer, connections, candidate, rules, include\n"},
+     "defaults, answer, connections, denial_log, candidate, rules, include\n"},
     {"listen:\n"
      "rules: []\n",
      "1:8: listen is empty, expected at least one address, as in tcp://127.0.0.1:9000\n"},
@@ -328,6 +333,10 @@ static const struct wrong_file wrong_files[] = {
      "3:49: hello_timeout is \"0s\", expected a whole number and ms, s, m, h or d, from 1ms to 1d\n"
      "3:68: drain_timeout is \"2d\", expected a whole number and ms, s, m, h or d, from 0s to "
      "1d\n"},
+    {AFTER("denial_log: 1001\n"),
+     "3:13: denial_log is \"1001\", expected a whole number from 0 to 1000\n"},
+    {AFTER("denial_log: 10/s\n"),
+     "3:13: denial_log is \"10/s\", expected a whole number from 0 to 1000\n"},
     {AFTER("connections: { idle_timeout: none, timeout: 1s }\n"),
      "3:30: idle_timeout is \"none\", expected a whole number and ms, s, m, h or d, from 0s to "
      "366d\n"
@@ -346,7 +355,7 @@ static const struct wrong_file wrong_files[] = {
      "1:9: listen is \"1\", expected an address, as in tcp://127.0.0.1:9000, tcp://[::1]:9000 or "
      "unix:///run/sluice/spop.sock\n"
      "2:1: unknown key \"work\" in the file, expected one of listen, admin, workers, store, "
-     "defaults, answer, connections, candidate, rules, include\n"
+     "defaults, answer, connections, denial_log, candidate, rules, include\n"
      "3:8: store is \"3\", expected a mapping with keys from nodes, mode, master, prefix, "
      "deadline, connect_timeout, heartbeat, breaker, auth, sentinel_auth, tls, max_keys, "
      "log_memory, instance_id\n"

@@ -323,7 +323,8 @@ static const struct wrong_file wrong_files[] = {
     /* No store, but a key that may be meant for one. */
     {AFTER("stor: { mode: cluster }\n"),
      "3:1: unknown key \"stor\" in the file, expected one of listen, admin, workers, store, "
-     "defaults, answer, connections, candidate, rules, include; did you mean \"store\"?\n"},
+     "defaults, answer, connections, denial_log, candidate, rules, include; did you mean "
+     "\"store\"?\n"},
 };
 
 START_TEST(every_problem_of_a_wrong_store)

@@ -34,6 +34,7 @@ START_TEST(the_least_file_has_every_default)
     ck_assert_uint_eq(settings->idle_timeout, 600 * S);
     ck_assert_uint_eq(settings->hello_timeout, 10 * S);
     ck_assert_uint_eq(settings->drain_timeout, 10 * S);
+    ck_assert_uint_eq(settings->denial_log, 0);
     ck_assert_uint_eq(set->rule_count, 0);
     ck_assert_uint_eq(set->limit_count, 0);
     ck_assert_uint_eq(set->slot_count, 0);
@@ -59,6 +60,7 @@ START_TEST(every_setting)
                                  "  idle_timeout: 0s\n"
                                  "  hello_timeout: 250ms\n"
                                  "  drain_timeout: 1m\n"
+                                 "denial_log: 1000\n"
                                  "rules: []\n");
     const struct rules_settings *settings = &set->settings;
     ck_assert_uint_eq(settings->listener_count, 4);
@@ -80,6 +82,7 @@ START_TEST(every_setting)
     ck_assert_uint_eq(settings->idle_timeout, 0);
     ck_assert_uint_eq(settings->hello_timeout, 250 * MS);
     ck_assert_uint_eq(settings->drain_timeout, 60 * S);
+    ck_assert_uint_eq(settings->denial_log, 1000);
     rules_free(set);
 }
 END_TEST
