@@ -171,7 +171,8 @@ def test_leases_held_and_given_back(bench, server):
     unspent = said.sum("sluice_redis_lease_units_unspent_total")
     assert spent > 0 and unspent > 0
     assert said.sum("sluice_redis_lease_units_total") == spent + unspent
-    assert source(said, "lease", "allowed") == spent
+    # Those that had come to wait for Redis were asked of it, and got some of what came for a lease.
+    assert source(said, "lease", "allowed") >= spent
 
 
 def test_breakers_open_and_close(bench, server):
