@@ -41,6 +41,9 @@ struct admin_request {
 /* Text that lives as long as the process. */
 void admin_reply_text(struct admin_request *request, unsigned status, const char *text);
 
+/* The same of any type. */
+void admin_reply_static(struct admin_request *request, const char *type, struct slice text);
+
 /* Takes the text, which free frees. */
 void admin_reply_bytes(struct admin_request *request, const char *type, char *bytes, size_t size);
 
@@ -80,6 +83,12 @@ void admin_question_free(struct admin_question *question);
 
 /* ---- the pages ------------------------------------------------------------------------------- */
 
+/* Made of status/ when this was built (embed_page.cmake): HTML, and the Content-Security-Policy
+ * that it is served with. */
+extern const struct slice status_page_text;
+extern const char status_page_policy[];
+
+void page_status(struct admin_request *request);
 void page_metrics(struct admin_request *request);
 void page_health(struct admin_request *request);
 void page_ready(struct admin_request *request);

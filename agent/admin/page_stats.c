@@ -17,6 +17,42 @@ static json_t *decisions_json(const struct control *control)
                      DECISIONS(pending));
 }
 
+static json_t *sources_json(const struct control *control)
+{
+    json_t *json = json_array();
+    for (size_t i = 0; i <= STORE_SOURCES; i++) {
+        struct slice source =
+            i < STORE_SOURCES ? store_source_name((enum store_source)i) : SLICE("none");
+        size_t offset =
+            offsetof(struct engine_counters, by_source) + 2 * i * sizeof(struct counter);
+        json_array_append_new(
+            json,
+            json_pack("{s:o, s:o, s:o}", "source", admin_text(source), "allowed",
+                      admin_number(totals_of_decisions(control, offset + sizeof(struct counter))),
+                      "refused", admin_number(totals_of_decisions(control, offset))));
+    }
+    return json;
+}
+
+/* As the metric has it: each bucket counts those below it too, the last one all. */
+static json_t *latency_json(const struct control *control)
+{
+    struct histogram durations = {0};
+    json_t *buckets = json_array();
+    uint64_t count = 0;
+    totals_of_latency(control, &durations);
+    for (size_t i = 0; i <= HISTOGRAM_BOUNDS; i++) {
+        count += counter_read(&durations.counts[i]);
+        json_array_append_new(
+            buckets,
+            json_pack("{s:o, s:o}", "seconds",
+                      i < HISTOGRAM_BOUNDS ? admin_seconds(histogram_bounds[i]) : json_null(),
+                      "count", admin_number(count)));
+    }
+    return json_pack("{s:o, s:o, s:o}", "count", admin_number(count), "sum_seconds",
+                     admin_seconds(counter_read(&durations.sum)), "buckets", buckets);
+}
+
 static json_t *fallbacks_json(const struct control *control)
 {
     return json_pack("{s:o, s:o, s:o, s:o}", "full", DECISIONS(store_full), "unavailable",
@@ -48,7 +84,8 @@ static json_t *rules_json(const struct control *control)
 
 static json_t *connections_json(const struct control *control)
 {
-    return json_pack("{s:o, s:o, s:o}", "open", admin_number(totals_open_connections(control)),
+    return json_pack("{s:o, s:o, s:o, s:o}", "open", admin_number(totals_open_connections(control)),
+                     "max", admin_number(counter_read(&control->counters.max_connections)),
                      "accepted", admin_number(counter_read(&control->counters.accepted)), "refused",
                      admin_number(counter_read(&control->counters.refused_connections)));
 }
@@ -78,8 +115,10 @@ static json_t *takes_json(const struct control *control)
 static json_t *reloads_json(const struct control *control)
 {
     const struct control_counters *counters = &control->counters;
-    return json_pack("{s:o, s:o, s:o, s:o}", "ok", admin_number(counter_read(&counters->reloads)),
-                     "failed", admin_number(counter_read(&counters->reloads_failed)), "loaded_at",
+    return json_pack("{s:o, s:o, s:b, s:o, s:o}", "ok",
+                     admin_number(counter_read(&counters->reloads)), "failed",
+                     admin_number(counter_read(&counters->reloads_failed)), "last_failed",
+                     (int)counter_read(&counters->last_reload_failed), "loaded_at",
                      admin_number(counter_read(&counters->loaded_at)), "rules",
                      admin_number(counter_read(&counters->rules)));
 }
@@ -126,8 +165,9 @@ void page_stats(struct admin_request *request)
 {
     const struct control *control = request->control;
     json_t *json = json_pack(
-        "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", SLUICE_VERSION, "decisions",
-        decisions_json(control), "fallbacks", fallbacks_json(control), "rules", rules_json(control),
+        "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", SLUICE_VERSION,
+        "decisions", decisions_json(control), "sources", sources_json(control), "latency",
+        latency_json(control), "fallbacks", fallbacks_json(control), "rules", rules_json(control),
         "keys", keys_json(control), "connections", connections_json(control), "reloads",
         reloads_json(control), "candidate", candidate_json(control));
     if (json && control->sharing.watch) {

@@ -26,6 +26,12 @@ void admin_reply_text(struct admin_request *request, unsigned status, const char
           MHD_create_response_from_buffer(strlen(text), (void *)text, MHD_RESPMEM_PERSISTENT));
 }
 
+void admin_reply_static(struct admin_request *request, const char *type, struct slice text)
+{
+    reply(request, MHD_HTTP_OK, type,
+          MHD_create_response_from_buffer(text.size, (void *)text.data, MHD_RESPMEM_PERSISTENT));
+}
+
 void admin_reply_bytes(struct admin_request *request, const char *type, char *bytes, size_t size)
 {
     struct MHD_Response *response =

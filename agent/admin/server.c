@@ -16,6 +16,7 @@ struct admin {
 };
 
 static const struct page pages[] = {
+    {"/", true, page_status, NULL},
     {"/metrics", false, page_metrics, NULL},
     {"/health", true, page_health, NULL},
     {"/ready", true, page_ready, NULL},
