@@ -17,13 +17,17 @@ static const struct spoe_version versions[] = {
 static void print_help(FILE *stream)
 {
     fputs(
-        "usage: sluice spoe-config FILE [--haproxy 2.6|3.0|3.2] [--only spoe|haproxy]\n\n"
+        "usage: sluice spoe-config FILE [--haproxy 2.6|3.0|3.2] [--only spoe|haproxy]\n"
+        "                               [--remember-refusals]\n\n"
         "Prints the configuration of HAProxy that the rules of a file need ('-' is standard\n"
         "input): the file that `filter spoe` names, and behind it, as comments, the lines of\n"
         "HAProxy's own file. Its candidate's rules get what they read, too.\n\n"
         "  -H, --haproxy VERSION  2.6 (to 2.9), 3.0, or 3.2 and later (default: 3.2)\n"
         "  -o, --only PART        spoe: the SPOE file alone; haproxy: HAProxy's own lines alone,\n"
         "                         and not as comments\n"
+        "  -r, --remember-refusals\n"
+        "                         HAProxy refuses by itself whom the agent has refused, until\n"
+        "                         the answer's retry_at: by rules that count an address alone\n"
         "  -h, --help             this text\n\n"
         "Where HAProxy finds an argument is known of the usual ones: src, src_port, dst,\n"
         "dst_port, frontend, method, path, query, url, host, user_agent, referer, origin,\n"
@@ -50,7 +54,24 @@ static const struct spoe_version *find_version(const char *name)
     return NULL;
 }
 
-static int print(const char *path, const struct spoe_version *version, bool spoe, bool haproxy)
+struct wanted {
+    const struct spoe_version *version;
+    bool spoe;
+    bool haproxy;
+    bool remember;
+};
+
+/* Whether refusals are remembered where they are to be; else why not is told. */
+static bool remember(struct spoe_model *model, const char *path)
+{
+    const char *lacking = spoe_remember(model);
+    if (lacking)
+        fprintf(stderr, "%s: answer lacks %s, expected it with --remember-refusals\n", path,
+                lacking);
+    return !lacking;
+}
+
+static int print(const char *path, const struct wanted *wanted)
 {
     struct file_both rules;
     struct file_reading reading = {.path = path, .problem = file_print_problem};
@@ -59,13 +80,14 @@ static int print(const char *path, const struct spoe_version *version, bool spoe
     struct spoe_model *model = spoe_model_create(rules.active, rules.candidate);
     if (!model)
         fprintf(stderr, "sluice spoe-config: out of memory\n");
-    if (model && spoe)
+    bool ready = model && (!wanted->remember || remember(model, path));
+    if (ready && wanted->spoe)
         spoe_write_agents(model, stdout);
-    if (model && spoe && haproxy)
+    if (ready && wanted->spoe && wanted->haproxy)
         puts("\n");
-    if (model && haproxy)
-        spoe_write_proxies(model, version, spoe ? "# " : "", stdout);
-    bool written = model && fflush(stdout) == 0;
+    if (ready && wanted->haproxy)
+        spoe_write_proxies(model, wanted->version, wanted->spoe ? "# " : "", stdout);
+    bool written = ready && fflush(stdout) == 0;
     free(model);
     file_both_free(&rules);
     return written ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -76,22 +98,23 @@ int command_spoe_config(int argc, char **argv)
     static const struct option options[] = {
         {"haproxy", required_argument, NULL, 'H'},
         {"only", required_argument, NULL, 'o'},
+        {"remember-refusals", no_argument, NULL, 'r'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    const struct spoe_version *version = &versions[VERSIONS - 1];
-    bool spoe = true;
-    bool haproxy = true;
-    for (int option; (option = getopt_long(argc, argv, "H:o:h", options, NULL)) != -1;) {
+    struct wanted wanted = {&versions[VERSIONS - 1], true, true, false};
+    for (int option; (option = getopt_long(argc, argv, "H:o:rh", options, NULL)) != -1;) {
         if (option == 'H') {
-            version = find_version(optarg);
-            if (!version)
+            wanted.version = find_version(optarg);
+            if (!wanted.version)
                 return usage_error("--haproxy", optarg, "2.6, 3.0 or 3.2");
         } else if (option == 'o') {
-            spoe = strcmp(optarg, "spoe") == 0;
-            haproxy = strcmp(optarg, "haproxy") == 0;
-            if (!spoe && !haproxy)
+            wanted.spoe = strcmp(optarg, "spoe") == 0;
+            wanted.haproxy = strcmp(optarg, "haproxy") == 0;
+            if (!wanted.spoe && !wanted.haproxy)
                 return usage_error("--only", optarg, "spoe or haproxy");
+        } else if (option == 'r') {
+            wanted.remember = true;
         } else {
             print_help(option == 'h' ? stdout : stderr);
             return option == 'h' ? EXIT_SUCCESS : EXIT_USAGE;
@@ -101,5 +124,5 @@ int command_spoe_config(int argc, char **argv)
         print_help(stderr);
         return EXIT_USAGE;
     }
-    return print(argv[optind], version, spoe, haproxy);
+    return print(argv[optind], &wanted);
 }

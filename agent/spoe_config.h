@@ -38,6 +38,9 @@ bool spoe_is_of_response(struct slice name);
 
 /* ---- spoe_config_model.c ------------------------------------------------------------------- */
 
+/* Rules whose refusals HAProxy remembers, at most: each has a place in each entry of its table. */
+#define SPOE_REMEMBERED_MAX 8
+
 /* The rules in force, and those of their candidate. */
 #define SPOE_SETS 2
 
@@ -54,6 +57,9 @@ struct spoe_model {
     size_t set_count;
     struct spoe_message messages[SPOE_SETS * RULES_MAX_MESSAGES + 1];
     size_t message_count;
+    bool remembers; /* refusals, by HAProxy itself: those by these rules */
+    const struct rules_rule *remembered[SPOE_REMEMBERED_MAX];
+    size_t remembered_count;
 };
 
 /* What is sent for the rules of a set, and for those of its candidate (NULL: there is none), which
@@ -77,6 +83,18 @@ struct spoe_version {
     bool has_pause;   /* http-request pause */
 };
 
+/* What HAProxy's own lines are written with. */
+struct spoe_proxies {
+    const struct spoe_model *model;
+    const struct spoe_version *version;
+    const char *prefix; /* of each line */
+    FILE *out;
+};
+
+void spoe_line(const struct spoe_proxies *p, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void spoe_blank_line(const struct spoe_proxies *p);
+
 /* The file that `filter spoe ... config` names. */
 void spoe_write_agents(const struct spoe_model *model, FILE *out);
 
@@ -84,3 +102,15 @@ void spoe_write_agents(const struct spoe_model *model, FILE *out);
  * of each line. */
 void spoe_write_proxies(const struct spoe_model *model, const struct spoe_version *version,
                         const char *prefix, FILE *out);
+
+/* ---- spoe_config_remember.c ---------------------------------------------------------------- */
+
+/* Lets the model's refusals be remembered, as far as its rules allow. NULL, or the variable that
+ * the answer would need and hasn't. */
+const char *spoe_remember(struct spoe_model *model);
+
+/* What is to stand before the question, behind it, and beside the frontends; nothing where nothing
+ * is remembered. */
+void spoe_write_remembered(const struct spoe_proxies *p);
+void spoe_write_remembering(const struct spoe_proxies *p);
+void spoe_write_refusals(const struct spoe_proxies *p);

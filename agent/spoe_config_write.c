@@ -125,17 +125,7 @@ void spoe_write_agents(const struct spoe_model *model, FILE *out)
 
 /* ---- HAProxy's own ------------------------------------------------------------------------- */
 
-struct proxies {
-    const struct spoe_model *model;
-    const struct spoe_version *version;
-    const char *prefix;
-    FILE *out;
-};
-
-static void line(const struct proxies *p, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void line(const struct proxies *p, const char *format, ...)
+void spoe_line(const struct spoe_proxies *p, const char *format, ...)
 {
     char text[2 * SPOE_EXPRESSION_MAX];
     va_list arguments;
@@ -145,13 +135,14 @@ static void line(const struct proxies *p, const char *format, ...)
     fprintf(p->out, "%s%s\n", p->prefix, text);
 }
 
-static void blank_line(const struct proxies *p)
+void spoe_blank_line(const struct spoe_proxies *p)
 {
     fprintf(p->out, "%s\n", p->prefix[0] == '#' ? "#" : "");
 }
 
 /* Whether an earlier message has had the same rule of HAProxy written. */
-static bool is_written(const struct proxies *p, size_t message, struct slice name, const char *rule)
+static bool is_written(const struct spoe_proxies *p, size_t message, struct slice name,
+                       const char *rule)
 {
     struct spoe_source source;
     for (size_t i = 0; i < message; i++) {
@@ -168,7 +159,7 @@ static bool is_written(const struct proxies *p, size_t message, struct slice nam
 }
 
 /* The variables that arguments of messages with this phase are read from. */
-static void write_variables(const struct proxies *p, enum spoe_phase phase)
+static void write_variables(const struct spoe_proxies *p, enum spoe_phase phase)
 {
     for (size_t i = 0; i < p->model->message_count; i++) {
         const struct spoe_message *message = &p->model->messages[i];
@@ -179,13 +170,13 @@ static void write_variables(const struct proxies *p, enum spoe_phase phase)
             if (!source.rule[0] || is_written(p, i, name, source.rule))
                 continue;
             if (source.to_fill_in)
-                line(p, "    # TO FILL IN, where %.*s comes from:", SLICE_ARGS(name));
-            line(p, "    %s%s", source.to_fill_in ? "# " : "", source.rule);
+                spoe_line(p, "    # TO FILL IN, where %.*s comes from:", SLICE_ARGS(name));
+            spoe_line(p, "    %s%s", source.to_fill_in ? "# " : "", source.rule);
         }
     }
 }
 
-static void write_globals(const struct proxies *p)
+static void write_globals(const struct spoe_proxies *p)
 {
     const char *written = NULL;
     for (size_t i = 0; i < p->model->message_count; i++) {
@@ -195,15 +186,15 @@ static void write_globals(const struct proxies *p)
             spoe_source_find(message->arguments[a], message->phase, &source);
             if (!source.global || !source.expression[0] || written)
                 continue;
-            line(p, "global");
-            line(p, "    %s", source.global);
-            blank_line(p);
+            spoe_line(p, "global");
+            spoe_line(p, "    %s", source.global);
+            spoe_blank_line(p);
             written = source.global;
         }
     }
 }
 
-static void write_pause(const struct proxies *p)
+static void write_pause(const struct spoe_proxies *p)
 {
     bool wanted = false;
     const struct rules_set *set = p->model->sets[0];
@@ -212,28 +203,30 @@ static void write_pause(const struct proxies *p)
     if (!wanted || !answers(p->model, RULES_ANSWER_DELAY_MS))
         return;
     if (p->version->has_pause)
-        line(p, "    http-request pause var(txn.sluice.delay_ms) if { var(txn.sluice.delay_ms) -m "
-                "found }");
+        spoe_line(
+            p, "    http-request pause var(txn.sluice.delay_ms) if { var(txn.sluice.delay_ms) -m "
+               "found }");
     else
-        line(p, "    # mode: delay needs HAProxy 3.2, which can hold requests back.");
+        spoe_line(p, "    # mode: delay needs HAProxy 3.2, which can hold requests back.");
 }
 
-static void write_question(const struct proxies *p, const char *message)
+static void write_question(const struct spoe_proxies *p, const char *message)
 {
     bool rule = answers(p->model, RULES_ANSWER_RULE);
     bool retry = answers(p->model, RULES_ANSWER_RETRY_AFTER);
-    line(p, "    http-request send-spoe-group " HTTP_ENGINE " %s", message);
-    line(p, "    # Without an answer the request passes; to refuse it:");
-    line(p, "    # http-request deny deny_status 503 if { var(txn.sluice.error) -m found }");
-    line(p,
-         "    http-request deny deny_status 429 content-type text/plain lf-string \"Too many "
-         "requests%s.\\n\"%s if { var(txn.sluice.deny) -m bool }",
-         rule ? ", by the rule %[var(txn.sluice.rule)]" : "",
-         retry ? " hdr Retry-After \"%[var(txn.sluice.retry_after)]\"" : "");
+    spoe_line(p, "    http-request send-spoe-group " HTTP_ENGINE " %s", message);
+    spoe_write_remembering(p);
+    spoe_line(p, "    # Without an answer the request passes; to refuse it:");
+    spoe_line(p, "    # http-request deny deny_status 503 if { var(txn.sluice.error) -m found }");
+    spoe_line(p,
+              "    http-request deny deny_status 429 content-type text/plain lf-string \"Too many "
+              "requests%s.\\n\"%s if { var(txn.sluice.deny) -m bool }",
+              rule ? ", by the rule %[var(txn.sluice.rule)]" : "",
+              retry ? " hdr Retry-After \"%[var(txn.sluice.retry_after)]\"" : "");
     write_pause(p);
 }
 
-static void write_headers(const struct proxies *p)
+static void write_headers(const struct spoe_proxies *p)
 {
     static const struct {
         enum rules_answer variable;
@@ -245,15 +238,15 @@ static void write_headers(const struct proxies *p)
     for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
         struct slice name = rules_answer_name(headers[i].variable);
         if (answers(p->model, headers[i].variable))
-            line(p,
-                 "    http-after-response set-header %s \"%%[var(txn.sluice.%.*s)]\" if { "
-                 "var(txn.sluice.%.*s) -m found }",
-                 headers[i].header, SLICE_ARGS(name), SLICE_ARGS(name));
+            spoe_line(p,
+                      "    http-after-response set-header %s \"%%[var(txn.sluice.%.*s)]\" if { "
+                      "var(txn.sluice.%.*s) -m found }",
+                      headers[i].header, SLICE_ARGS(name), SLICE_ARGS(name));
     }
 }
 
 /* By which a request is found in both logs, and what HAProxy's can say of it. */
-static void write_names(const struct proxies *p)
+static void write_names(const struct spoe_proxies *p)
 {
     static const enum rules_answer logged[] = {RULES_ANSWER_RULE, RULES_ANSWER_SOURCE,
                                                RULES_ANSWER_REMAINING, RULES_ANSWER_SHADOW};
@@ -268,102 +261,106 @@ static void write_names(const struct proxies *p)
         writer_bytes(&w, name);
         writer_bytes(&w, SLICE(")] "));
     }
-    line(p, "    unique-id-format %%[uuid()]");
-    line(p, "    # At the end of your log-format:");
-    line(p, "    # %.*serror=%%[var(txn.sluice.error)] id=%%ID", SLICE_ARGS(writer_slice(&w)));
+    spoe_line(p, "    unique-id-format %%[uuid()]");
+    spoe_line(p, "    # At the end of your log-format:");
+    spoe_line(p, "    # %.*serror=%%[var(txn.sluice.error)] id=%%ID", SLICE_ARGS(writer_slice(&w)));
 }
 
-static void write_http(const struct proxies *p)
+static void write_http(const struct spoe_proxies *p)
 {
     const struct spoe_model *model = p->model;
-    line(p, "# Yours, with these lines among its http-request rules.");
-    line(p, "frontend www");
-    line(p, "    mode http");
-    line(p, "    bind :80");
-    line(p, "    timeout client 30s");
-    line(p, "    timeout http-request 10s");
+    spoe_line(p, "# Yours, with these lines among its http-request rules.");
+    spoe_line(p, "frontend www");
+    spoe_line(p, "    mode http");
+    spoe_line(p, "    bind :80");
+    spoe_line(p, "    timeout client 30s");
+    spoe_line(p, "    timeout http-request 10s");
     write_names(p);
-    line(p, "    http-request del-header X-Request-ID");
-    line(p, "    unique-id-header X-Request-ID");
-    line(p, "    http-after-response set-header X-Request-ID %%[unique-id]");
-    line(p, "    filter spoe engine " HTTP_ENGINE " config " SPOE_PATH);
+    spoe_line(p, "    http-request del-header X-Request-ID");
+    spoe_line(p, "    unique-id-header X-Request-ID");
+    spoe_line(p, "    http-after-response set-header X-Request-ID %%[unique-id]");
+    spoe_line(p, "    filter spoe engine " HTTP_ENGINE " config " SPOE_PATH);
     write_variables(p, SPOE_REQUEST);
     write_variables(p, SPOE_RESPONSE);
+    spoe_write_remembered(p);
     for (size_t i = 0; i < model->message_count; i++)
         if (model->messages[i].phase == SPOE_REQUEST)
             write_question(p, model->messages[i].name);
     for (size_t i = 0; i < model->message_count; i++)
         if (model->messages[i].phase == SPOE_RESPONSE)
-            line(p, "    http-response send-spoe-group " HTTP_ENGINE " %s",
-                 model->messages[i].name);
+            spoe_line(p, "    http-response send-spoe-group " HTTP_ENGINE " %s",
+                      model->messages[i].name);
     write_headers(p);
-    line(p, "    # default_backend api");
-    blank_line(p);
+    spoe_line(p, "    # default_backend api");
+    spoe_blank_line(p);
 }
 
-static void write_tcp(const struct proxies *p)
+static void write_tcp(const struct spoe_proxies *p)
 {
-    line(p, "# Yours, for what isn't HTTP.");
-    line(p, "frontend tcp");
-    line(p, "    mode tcp");
-    line(p, "    bind :5432");
-    line(p, "    timeout client 30s");
+    spoe_line(p, "# Yours, for what isn't HTTP.");
+    spoe_line(p, "frontend tcp");
+    spoe_line(p, "    mode tcp");
+    spoe_line(p, "    bind :5432");
+    spoe_line(p, "    timeout client 30s");
     write_names(p);
-    line(p, "    filter spoe engine " TCP_ENGINE " config " SPOE_PATH);
+    spoe_line(p, "    filter spoe engine " TCP_ENGINE " config " SPOE_PATH);
     write_variables(p, SPOE_CONNECTION);
-    line(p, "    # Without an answer the connection passes; to refuse it:");
-    line(p, "    # tcp-request content reject if { var(txn.sluice.error) -m found }");
-    line(p, "    tcp-request content reject if { var(txn.sluice.deny) -m bool }");
-    line(p, "    # default_backend servers");
-    blank_line(p);
+    spoe_line(p, "    # Without an answer the connection passes; to refuse it:");
+    spoe_line(p, "    # tcp-request content reject if { var(txn.sluice.error) -m found }");
+    spoe_line(p, "    tcp-request content reject if { var(txn.sluice.deny) -m bool }");
+    spoe_line(p, "    # default_backend servers");
+    spoe_blank_line(p);
 }
 
 /* The first address that sluice listens on; the others are the same agent. */
-static void write_server(const struct proxies *p)
+static void write_server(const struct spoe_proxies *p)
 {
     const struct endpoint *endpoint = &p->model->sets[0]->settings.listeners[0].endpoint;
     bool anywhere = endpoint->host.size == 0;
     bool is_ipv6 = !anywhere && memchr(endpoint->host.data, ':', endpoint->host.size);
     switch (endpoint->kind) {
     case ENDPOINT_UNIX:
-        line(p, "    # HAProxy looks for it below its chroot, if it has one.");
-        line(p, "    server sluice1 unix@%.*s", SLICE_ARGS(endpoint->path));
+        spoe_line(p, "    # HAProxy looks for it below its chroot, if it has one.");
+        spoe_line(p, "    server sluice1 unix@%.*s", SLICE_ARGS(endpoint->path));
         return;
     case ENDPOINT_ABSTRACT:
-        line(p, "    server sluice1 abns@%.*s", SLICE_ARGS(endpoint->path));
+        spoe_line(p, "    server sluice1 abns@%.*s", SLICE_ARGS(endpoint->path));
         return;
     case ENDPOINT_TCP:
         break;
     }
     if (anywhere)
-        line(p, "    # Where the agent is, if not on this machine:");
+        spoe_line(p, "    # Where the agent is, if not on this machine:");
     if (!endpoint->port)
-        line(p, "    # The rule file leaves the port to the system: TO FILL IN for 9000.");
-    line(p, "    server sluice1 %s%.*s%s:%u", is_ipv6 ? "[" : "",
-         SLICE_ARGS(anywhere ? SLICE("127.0.0.1") : endpoint->host), is_ipv6 ? "]" : "",
-         endpoint->port ? endpoint->port : 9000u);
+        spoe_line(p, "    # The rule file leaves the port to the system: TO FILL IN for 9000.");
+    spoe_line(p, "    server sluice1 %s%.*s%s:%u", is_ipv6 ? "[" : "",
+              SLICE_ARGS(anywhere ? SLICE("127.0.0.1") : endpoint->host), is_ipv6 ? "]" : "",
+              endpoint->port ? endpoint->port : 9000u);
 }
 
 void spoe_write_proxies(const struct spoe_model *model, const struct spoe_version *version,
                         const char *prefix, FILE *out)
 {
-    const struct proxies p = {model, version, prefix, out};
-    line(&p, "# For HAProxy %s; haproxy/haproxy.cfg says why each line is there.", version->name);
-    blank_line(&p);
+    const struct spoe_proxies p = {model, version, prefix, out};
+    spoe_line(&p, "# For HAProxy %s; haproxy/haproxy.cfg says why each line is there.",
+              version->name);
+    spoe_blank_line(&p);
     write_globals(&p);
     if (has_phase(model, SPOE_REQUEST) || has_phase(model, SPOE_RESPONSE))
         write_http(&p);
     if (has_phase(model, SPOE_CONNECTION))
         write_tcp(&p);
-    line(&p, "backend sluice");
-    line(&p, "    mode %s", version->has_spop ? "spop" : "tcp");
-    line(&p, "    option redispatch 1");
-    line(&p, "    retries 2");
-    line(&p, "    option spop-check");
-    line(&p, "    timeout connect 20ms");
-    line(&p, "    timeout server 3m");
-    line(&p, "    default-server check inter 1s fastinter 100ms downinter 100ms fall 2 rise 1");
-    line(&p, "    default-server observe layer4 error-limit 3 on-error mark-down");
-    line(&p, "    default-server on-marked-down shutdown-sessions");
+    spoe_write_refusals(&p);
+    spoe_line(&p, "backend sluice");
+    spoe_line(&p, "    mode %s", version->has_spop ? "spop" : "tcp");
+    spoe_line(&p, "    option redispatch 1");
+    spoe_line(&p, "    retries 2");
+    spoe_line(&p, "    option spop-check");
+    spoe_line(&p, "    timeout connect 20ms");
+    spoe_line(&p, "    timeout server 3m");
+    spoe_line(&p,
+              "    default-server check inter 1s fastinter 100ms downinter 100ms fall 2 rise 1");
+    spoe_line(&p, "    default-server observe layer4 error-limit 3 on-error mark-down");
+    spoe_line(&p, "    default-server on-marked-down shutdown-sessions");
     write_server(&p);
 }

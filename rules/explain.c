@@ -87,3 +87,23 @@ int rules_missing_key(const struct rules_matcher *matcher, const struct rules_ru
             return (int)rule->key[i].slot;
     return -1;
 }
+
+/* ---- how far a refusal reaches ------------------------------------------------------------- */
+
+const char *rules_refusal_depends(const struct rules_rule *rule, struct rules_address_key *key)
+{
+    const struct rules__key_part *part = rule->key;
+    if (rule->key_count != 1 || part->has_default)
+        return "its key is not an address alone";
+    if (rule->tiers)
+        return "its limits are an argument's";
+    if (rule->cost && rule->cost->from_argument)
+        return "its cost is an argument's";
+    if (rule->charge_denied || rule->penalty_mark)
+        return "it counts what is refused";
+    if (rule->consistency == RULES_LEASED)
+        return "units that are taken ahead come back";
+    *key = (struct rules_address_key){part->slot, part->is_network ? part->ipv4_prefix : 32,
+                                      part->is_network ? part->ipv6_prefix : 128};
+    return NULL;
+}

@@ -60,6 +60,20 @@ size_t rules_failures(struct rules_matcher *matcher, const struct rules_rule *ru
  * does. */
 int rules_missing_key(const struct rules_matcher *matcher, const struct rules_rule *rule);
 
+/* ---- how far a refusal reaches --------------------------------------------------------------- */
+
+/* A key that is an address and nothing else: of which argument, and how many of its first bits. */
+struct rules_address_key {
+    uint32_t slot;
+    uint8_t ipv4_prefix;
+    uint8_t ipv6_prefix;
+};
+
+/* Why a refusal by a rule doesn't say that it would refuse each other request of the same address
+ * that it matches, for as long: a static string, as in "its cost is an argument's". NULL: it says
+ * so, and *key is the address. */
+const char *rules_refusal_depends(const struct rules_rule *rule, struct rules_address_key *key);
+
 /* ---- warnings ------------------------------------------------------------------------------ */
 
 /* What a proxy is configured to send. */

@@ -12,6 +12,7 @@ import time
 import pytest
 
 import stack
+from test_lifecycle import metric
 
 LISTEN = 'listen: [ "unix://{socket}", "tcp://127.0.0.1:0" ]\nworkers: 2\n'
 
@@ -43,11 +44,11 @@ def version_word(binary):
     return "%d.%d" % stack.haproxy_version(binary)
 
 
-def configuration(bench, binary, rules, edits=(), spoe_edits=()):
+def configuration(bench, binary, rules, edits=(), spoe_edits=(), arguments=()):
     """Writes both files as they are printed, but for ports and paths; returns HAProxy's."""
     version = version_word(binary)
     _, spoe = printed(bench, rules, "--haproxy", version, "--only", "spoe")
-    _, proxies = printed(bench, rules, "--haproxy", version, "--only", "haproxy")
+    _, proxies = printed(bench, rules, "--haproxy", version, "--only", "haproxy", *arguments)
     spoe_path = bench.directory + "/spoe.conf"
     path = bench.directory + "/haproxy.cfg"
     with open(spoe_path, "w") as file:
@@ -108,7 +109,7 @@ def test_haproxy_takes_what_is_printed_for_the_shipped_rules(bench, haproxy_bina
 # ---- in operation -------------------------------------------------------------------------------
 
 
-def start(bench, binary, rules, bind="", edits=(), tcp_port=None):
+def start(bench, binary, rules, bind="", edits=(), arguments=()):
     """An agent with these rules and HAProxy as it is printed for them; returns its port."""
     port = stack.free_port()
     rules = LISTEN.format(socket=bench.socket("sluice")) + rules
@@ -120,7 +121,7 @@ def start(bench, binary, rules, bind="", edits=(), tcp_port=None):
         ("timeout processing 50ms", "timeout processing 20s"),
         ("timeout hello 50ms", "timeout hello 20s"),
         ("    log global\n", ""),
-    ])
+    ], arguments)
     with open(path, "a") as file:
         file.write(f"backend api\n    mode http\n    timeout connect 20s\n    timeout server 20s\n"
                    f"    server api 127.0.0.1:{bench.api().port}\n")
@@ -337,7 +338,82 @@ def test_requests_are_held_back_where_haproxy_can(bench, haproxy_binary):
     assert not has_pause or time.monotonic() - begun >= 0.2
 
 
+REMEMBERED = """rules:
+  - { name: login, match: { path: { prefix: /login } }, key: src, limits: { limit: 2, window: 1h } }
+  - { name: client, key: src/64, limits: { limit: 20, window: 1h } }
+"""
+
+
+def test_refusals_are_remembered_where_that_is_right(bench, haproxy_binary):
+    port = start(bench, haproxy_binary, "admin: tcp://127.0.0.1:0\n" + REMEMBERED, edits=[
+        ("    acl sluice_asks_0 always_false\n", "    acl sluice_asks_0 path -m beg /login\n"),
+    ], arguments=["--remember-refusals"])
+    agent = bench.programs[0]
+
+    def refused(path, times):
+        answers = [stack.request(port, path) for _ in range(times)]
+        assert all(answer.headers["retry-after"] for answer in answers if answer.status == 429)
+        return [answer.status for answer in answers].count(429)
+
+    assert refused("/login", 6) == 4
+    assert metric(agent, 'sluice_decisions_total{outcome="refused"}') == 1
+    assert refused("/else", 1) == 0
+    assert refused("/else", 40) > 20
+    assert metric(agent, 'sluice_decisions_total{outcome="refused"}') == 2
+    assert "by the rule login." in stack.request(port, "/login").body
+    assert "by the rule client." in stack.request(port, "/else").body
+    assert metric(agent, 'sluice_decisions_total{outcome="refused"}') == 2
+
+
 # ---- what it prints -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule, said", [
+    ("key: src/56", "acl sluice_asks_0 always_true"),
+    ("key: src/56", "src,ipmask(32,56),table_gpt(0,sluice-refusals)"),
+    ("key: real_ip", "track-sc0 req.hdr_ip(x-real-ip),ipmask(32,128) table"),
+    ("key: [ src, path ]", "# Not of r: its key is not an address alone."),
+    ("key: path", "# Not of r: its key is not known to be an address."),
+    ("key: src, cost: { arg: size, default: 1 }", "# Not of r: its cost is an argument's."),
+    ("key: src, charge_denied: true", "# Not of r: it counts what is refused."),
+    ("key: src, penalty: { after: 2, within: 1m, for: 1h }", "# Not of r: it counts what is refused."),
+    ("key: src, consistency: leased", "# Not of r: units that are taken ahead come back."),
+    ("key: src, match: { path: /x }", "# r: requests with { path: /x }\n    # TO FILL IN"),
+])
+def test_of_which_rules_refusals_are_remembered(bench, rule, said):
+    rules = f"rules: [ {{ name: r, limits: {{ limit: 1, window: 1h }}, {rule} }} ]\n"
+    _, proxies = printed(bench, rules, "--only", "haproxy", "--remember-refusals")
+    assert said in proxies
+    assert ("sc-set-gpt" in proxies) == ("Not of r" not in said)
+    assert "refusals" not in printed(bench, rules, "--only", "haproxy")[1]
+
+
+def test_refusals_of_tiers_and_of_too_many_rules_are_not_remembered(bench):
+    tiers = "tiers: { by: plan, default: { limit: 1, window: 1h }, gold: unlimited }"
+    rules = f"rules:\n- {{ name: t, key: src, {tiers} }}\n" + "".join(
+        f"- {{ name: r{i}, key: src, limits: {{ limit: 1, window: 1h }} }}\n" for i in range(9))
+    _, proxies = printed(bench, rules, "--only", "haproxy", "--remember-refusals")
+    assert re.findall("# Not of (.*)", proxies) == [
+        "t: its limits are an argument's.", "r8: those before it are as many as can be."]
+    assert "store gpt(8)\n" in proxies
+
+
+def test_what_lets_pass_before_is_not_to_be_refused(bench):
+    rules = "rules:\n  - { name: open, match: { path: /health }, action: allow }\n" + REMEMBERED[7:]
+    _, proxies = printed(bench, rules, "--only", "haproxy", "--remember-refusals")
+    assert ("    # client: requests with anything\n"
+            "    # but not with { path: /health } (open)\n"
+            "    # TO FILL IN, as in: acl sluice_asks_1 path -m beg /api/\n"
+            "    acl sluice_asks_1 always_false\n") in proxies
+
+
+def test_an_answer_without_a_time_is_told(bench):
+    path = bench.directory + "/rules.yml"
+    with open(path, "w") as file:
+        file.write("listen: :0\nanswer: [ rule, source ]\nrules: []\n")
+    done = bench.run("spoe-config", path, "--remember-refusals")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"{path}: answer lacks retry_at, expected it with --remember-refusals\n"
 
 
 def test_what_the_candidate_reads_is_sent_too(bench, haproxy_binary):
