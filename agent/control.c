@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/admin/admin.h"
+#include "agent/bounds.h"
 #include "agent/clock.h"
 #include "agent/control.h"
 #include "agent/file_both.h"
@@ -24,6 +25,7 @@ struct server {
     const char *rule_file;
     const char *candidate_file; /* NULL: the rule file may name one */
     struct watch watch;         /* of the rule files, if that is wanted */
+    struct bounds bounds;
     uint64_t seed;
     struct ev_loop *loop;
     struct ruleset *rules;
@@ -341,9 +343,10 @@ static void give_back_connections(struct server *server)
 
 static void on_upkeep(struct ev_loop *loop, ev_timer *watcher, int events)
 {
-    const struct server *server = watcher->data;
+    struct server *server = watcher->data;
     (void)loop;
     (void)events;
+    bounds_look(&server->bounds, &server->control, clock_now());
     store_upkeep(server->control.store, clock_now());
     if (server->control.candidate_store)
         store_upkeep(server->control.candidate_store, clock_now());

@@ -325,9 +325,13 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
     (void)loop;
     (void)events;
     if (link->phase == REDIS_LINK_DOWN) {
-        if (now >= link->next_at && breaker_allows(&link->breaker, &link->options.breaker, now,
+        if (now < link->next_at || !breaker_allows(&link->breaker, &link->options.breaker, now,
                                                    chance_of(link), &link->era))
-            connect_now(link);
+            return;
+        if (link->breaker.phase == BREAKER_HALF_OPEN)
+            log_event(LOG_DEBUG, "breaker half-open", LOG_STRING("redis", link->name),
+                      LOG_STRING("address", link->host));
+        connect_now(link);
     } else if (link->asked_at && now - link->asked_at > link->options.patience) {
         drop(link, "no answer in time");
     } else if (link->redis->c.reader->len > UNREAD_MAX) {

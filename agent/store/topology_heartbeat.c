@@ -152,13 +152,18 @@ static bool exchange(struct heart *heart, bool asking, redisReply **replies)
 
 static void learn(struct heart *heart, uint64_t living)
 {
+    static struct log_limiter limiter;
     uint64_t most = 1;
     heart->seen[heart->next] = living < TOPOLOGY_AGENTS_MAX ? living : TOPOLOGY_AGENTS_MAX;
     heart->next = (heart->next + 1) % TOPOLOGY_HEARTBEATS;
     for (size_t i = 0; i < TOPOLOGY_HEARTBEATS; i++)
         if (heart->seen[i] > most)
             most = heart->seen[i];
-    topology__set(&heart->watch->counters.agents, most);
+    struct counter *agents = &heart->watch->counters.agents;
+    if (most != counter_read(agents))
+        log_limited(&limiter, LOG_INFO, "agents that share the limits", LOG_INT("agents", most),
+                    LOG_INT("before", counter_read(agents)));
+    topology__set(agents, most);
 }
 
 /* "MOVED 3999 HOST:PORT" or "ASK 3999 HOST:PORT": the shard that is meant; -1: none, or unknown. */

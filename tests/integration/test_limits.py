@@ -184,6 +184,7 @@ rules:
         assert answer["rule"] == "closed" and answer["retry_after"] >= 1
         # What has a place in the store is still counted there.
         assert connection.ask({"n": 0}, message="opened")["allow"] is False
+    assert len(agent.wait_for_log("level=warning .*the memory store is full")) == 1
 
 
 def test_limit_0_refuses_always(bench):

@@ -195,3 +195,15 @@ def test_breakers_open_and_close(bench, server):
     server.start()
     stack.wait_until(lambda: transitions("closed") == 1, "the breaker to close")
     assert transitions("open") == transitions("half-open")
+
+
+def test_agents_that_come_and_go(bench, server):
+    """Each change is a line of the log."""
+    fleet = Fleet(bench, fleets.single(server, heartbeat="200ms", **PATIENT), [rule()], agents=1)
+    first = fleet.agents[0]
+    second = fleet.add()
+    fleet.wait_metric("sluice_agents", lambda number: number == 2, "both to be counted")
+    first.wait_for_log("agents that share the limits.* agents=2 before=1$")
+    second.stop()
+    fleet.wait_metric("sluice_agents", lambda number: number == 1, "the other to be gone")
+    first.wait_for_log("agents that share the limits.* agents=1 before=2$")

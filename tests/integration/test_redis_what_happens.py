@@ -94,6 +94,7 @@ def test_more_keys_under_way_than_there_is_room_for(bench):
         assert not any(answer["txn.allow"] for answer in early)
         assert fleet.total("sluice_redis_keys_full_total") == full
         assert fleet.total("sluice_fallbacks_total", cause="full") == full
+        fleet.agents[0].wait_for_log("level=warning .*no room for more keys of Redis")
         server.resume()
         late = [asker.receive().variables() for _ in range(MAX_KEYS + 1)]
         assert {(a["txn.source"], a["txn.allow"]) for a in late} == {("redis", True)}
