@@ -185,11 +185,16 @@ def test_the_name_is_given_by_a_proxy_before(bench, haproxy_binary):
     assert bench.api().headers[0].get_all("X-Request-ID") == ["given"]
 
 
-def test_the_name_is_sent_to_the_agent(bench, haproxy_binary):
-    bench.agent(rules({"name": "named", "match": {"request_id": {"regex": "^[0-9a-f-]{36}$"}},
-                       "action": "deny"}))
+def test_one_refused_request_is_found_in_both_logs(bench, haproxy_binary):
+    agent = bench.agent("denial_log: 1000\n" + rules(limit=0))
     haproxy = bench.haproxy(haproxy_binary)
-    assert haproxy.request().body == "Too many requests, by the rule named.\n"
+    names = [ask(haproxy, client).headers["x-request-id"] for client in (HAMMERED, "192.0.2.8")]
+    assert len(set(names)) == 2
+    told = agent.wait_for_log(r'msg="request refused" rule=client .*subject=(\S+) request_id=(\S+)',
+                              count=2)
+    assert {line.groups() for line in told} == set(zip((HAMMERED, "192.0.2.8"), names))
+    lines = haproxy.wait_for_log(r"^(\S+):\d+ .* 429 .* rule=client .* id=(\S+)$", count=2)
+    assert {line.groups() for line in lines} == set(zip((HAMMERED, "192.0.2.8"), names))
 
 
 def test_what_a_trial_would_refuse_is_in_the_log(bench, haproxy_binary):
