@@ -129,10 +129,9 @@ void cell_join(struct cell *cell, struct store_take *take)
     TAILQ_INSERT_TAIL(&cell->waiting, take, pending.of_key);
 }
 
-/* How long units may be held before they are spent. */
-static uint64_t lease_life(const struct limit *limit)
+uint64_t cell_lease_life(const struct limit *limit)
 {
-    return least(CELL_LEASE_MAX, limit->window / 10);
+    return least(is_window(limit) ? CELL_LEASE_WINDOW_MAX : CELL_LEASE_MAX, limit->window / 10);
 }
 
 /* What will be asked for in a lease's life if as much is asked for as since the last batch, within
@@ -144,7 +143,7 @@ static uint64_t units_ahead(const struct cell *cell, const struct limit *limit, 
         return 0;
     uint64_t elapsed = until(now, cell->demand_since) + 1;
     uint64_t demand = least(cell->demand, LIMIT_UNITS_MAX);
-    uint64_t expected = demand * lease_life(limit) / elapsed;
+    uint64_t expected = demand * cell_lease_life(limit) / elapsed;
     return least(expected, cell->remaining / CELL_LEASE_SHARE / sharers);
 }
 
@@ -208,7 +207,7 @@ static void learn(struct cell *cell, const struct cell_batch *batch,
 static uint64_t keep_lease(struct cell *cell, const struct cell_batch *batch, uint64_t left,
                            uint64_t taken_at, uint64_t now)
 {
-    uint64_t life = lease_life(&batch->limit);
+    uint64_t life = cell_lease_life(&batch->limit);
     if (is_window(&batch->limit))
         life = least(life, batch->limit.window - taken_at % batch->limit.window);
     uint64_t kept = least(left, batch->ahead);
@@ -268,7 +267,8 @@ static uint64_t hand_out(struct store_takes *takes, uint64_t left,
 
 static void remember_denial(struct cell *cell, const struct cell_batch *batch, uint64_t next_after)
 {
-    uint64_t life = batch->returns ? least(next_after, lease_life(&batch->limit)) : next_after;
+    uint64_t doubtful = least(CELL_LEASE_MAX, batch->limit.window / 10);
+    uint64_t life = batch->returns ? least(next_after, doubtful) : next_after;
     cell->denied_until = batch->begun_at + life;
     cell->retry_at = batch->begun_at + next_after;
 }

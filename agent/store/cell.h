@@ -9,8 +9,8 @@
  *   it stays charged unless it is withdrawn, for by then its request has been let through.
  * - A refusal is remembered until Redis would grant a unit again, under the limit that it was told
  *   under: where a reload has changed that, Redis is asked. Where takes may be leased,
- *   or belong to requests that other limits may refuse, it is remembered for a lease's life at
- * most: what other agents were granted may come back.
+ *   or belong to requests that other limits may refuse, it is remembered for
+ *   CELL_LEASE_MAX and a tenth of the window at most: what other agents were granted may come back.
  * - Takes that may be leased can be of more units than are wanted. The rest is a lease: spent by
  *   later takes for a short while, and then given back. It was charged before it is spent, so what
  *   is admitted is never more than what was charged. It ends with the window that it was charged
@@ -23,8 +23,11 @@
 #include "agent/store/redis_limit.h"
 #include "agent/store/store.h"
 
-/* A lease is spent within a tenth of the window and this (microseconds). */
-#define CELL_LEASE_MAX UINT64_C(1000000)
+/* A lease is spent within a tenth of the window and this (microseconds). What is held of a window
+ * is as good at its end as at its beginning, so it may be held for longer: a key that is asked for
+ * once a second then costs Redis a call in ten seconds. */
+#define CELL_LEASE_MAX        UINT64_C(1000000)
+#define CELL_LEASE_WINDOW_MAX UINT64_C(10000000)
 
 /* A lease is at most this part of what remains, divided by the number of cells of the key, so that
  * little is held by those who turn out not to need it. */
@@ -112,6 +115,9 @@ void cell_forget_denial(struct cell *cell);
 /* The key has been reset: nothing is known of it any more, and what was leased of it is no longer
  * charged. What is under way may still tell of what was before, and isn't remembered for long. */
 void cell_forget(struct cell *cell);
+
+/* How long units of this limit may be held before they are spent, in microseconds. */
+uint64_t cell_lease_life(const struct limit *limit);
 
 /* Ends the lease, if its time is over or anyway; returns the units of it to be given back, as taken
  * at cell->lease_taken_at under cell->lease_limit. */

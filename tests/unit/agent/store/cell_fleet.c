@@ -192,7 +192,7 @@ static void expect_denied(struct fleet *fleet, unsigned number, const struct sto
 static void expect_leased(struct fleet *fleet, unsigned number, const struct store_take *take)
 {
     const struct limit *limit = take->limit;
-    uint64_t life = limit->window / 10 < CELL_LEASE_MAX ? limit->window / 10 : CELL_LEASE_MAX;
+    uint64_t life = cell_lease_life(limit);
     UNIT_ASSERT(take->leased);
     UNIT_ASSERT(same(limit, &fleet->agents[number].lease_limit));
     UNIT_ASSERT(take->result.granted == take->wanted);

@@ -221,9 +221,11 @@ static void ask(struct fleet *fleet, unsigned agent, uint64_t milliseconds)
     }
 }
 
+/* In a window of ten seconds, of which a lease lives for one. */
 START_TEST(a_lease_takes_the_place_of_many_commands)
 {
-    struct fleet *fleet = fleet_of(&ten_thousand, 1);
+    static const struct limit limit = {LIMIT_FIXED_WINDOW, 10000, 10 * SECOND, 0};
+    struct fleet *fleet = fleet_of(&limit, 1);
     uint64_t most = 0;
     for (int second = 0; second < 2; second++) {
         for (int i = 0; i < 1000; i++) {
@@ -261,7 +263,7 @@ START_TEST(a_lease_that_is_not_used_goes_back_after_its_life)
     ck_assert_uint_gt(cell->leased, 0);
     ck_assert_uint_gt(fleet_counted(fleet), fleet_owed(fleet));
     uint64_t left = cell->lease_ends - fleet_clock(fleet, 0);
-    ck_assert_uint_le(left, CELL_LEASE_MAX);
+    ck_assert_uint_le(left, cell_lease_life(&ten_thousand));
 
     fleet_pass(fleet, left - 1);
     fleet_upkeep(fleet, 0, false);
@@ -272,6 +274,24 @@ START_TEST(a_lease_that_is_not_used_goes_back_after_its_life)
     ck_assert_uint_eq(cell->leased, 0);
     ck_assert_uint_eq(fleet_counted(fleet), fleet_owed(fleet));
     fleet_free(fleet);
+}
+END_TEST
+
+START_TEST(a_lease_lives_for_a_tenth_of_the_window_up_to_a_limit)
+{
+    static const struct {
+        struct limit limit;
+        uint64_t life;
+    } cases[] = {
+        {{LIMIT_FIXED_WINDOW, 10, SECOND, 0}, SECOND / 10},
+        {{LIMIT_SLIDING_WINDOW, 10, 100 * SECOND, 0}, 10 * SECOND},
+        {{LIMIT_FIXED_WINDOW, 10, 1000 * SECOND, 0}, 10 * SECOND},
+        {{LIMIT_TOKEN_BUCKET, 10, 10 * SECOND, 10}, SECOND},
+        {{LIMIT_TOKEN_BUCKET, 10, 1000 * SECOND, 10}, SECOND},
+        {{LIMIT_SLIDING_LOG, 10, 1000 * SECOND, 0}, SECOND},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        ck_assert_uint_eq(cell_lease_life(&cases[i].limit), cases[i].life);
 }
 END_TEST
 
@@ -354,7 +374,7 @@ START_TEST(what_a_lease_gives_back_another_agent_has_within_a_life)
     struct fleet_take *denied = take_now(fleet, 1, 1, true);
     expect_take(__LINE__, denied, STORE_SOURCE_DENIED, 0);
     ck_assert_uint_eq(denied->take.result.retry_after, START + MINUTE - fleet->now);
-    fleet_pass(fleet, CELL_LEASE_MAX);
+    fleet_pass(fleet, cell_lease_life(&large_of_each_kind[0]));
     fleet_upkeep(fleet, 0, false);
     fleet_deliver_all(fleet);
     expect_take(__LINE__, take_now(fleet, 1, leased, true), STORE_SOURCE_REDIS, leased);
@@ -394,7 +414,7 @@ START_TEST(a_lease_that_arrives_after_its_life_is_not_held)
     fleet_take(fleet, 0, 1, true);
     ck_assert_uint_gt(fleet->agents[0].cell.batch.ahead, 0);
     fleet_execute_all(fleet);
-    fleet_pass(fleet, CELL_LEASE_MAX);
+    fleet_pass(fleet, cell_lease_life(&ten_thousand));
     fleet_deliver_all(fleet);
     ck_assert_uint_eq(fleet->agents[0].cell.leased, 0);
     ck_assert_uint_eq(fleet_counted(fleet), 2);
@@ -560,7 +580,8 @@ UNIT_MAIN("cell", a_key_that_was_reset_is_asked_for_again,
           what_is_given_back_by_this_agent_is_had_at_once,
           more_than_can_ever_be_had_is_not_asked_for, a_limit_of_zero_asks_nobody,
           a_lease_takes_the_place_of_many_commands, an_exact_take_spends_no_lease,
-          a_lease_that_is_not_used_goes_back_after_its_life, a_lease_ends_with_its_window,
+          a_lease_that_is_not_used_goes_back_after_its_life,
+          a_lease_lives_for_a_tenth_of_the_window_up_to_a_limit, a_lease_ends_with_its_window,
           leases_become_small_as_a_key_runs_out,
           an_agent_that_is_killed_strands_its_lease_until_the_window_is_over,
           what_a_lease_gives_back_another_agent_has_within_a_life,

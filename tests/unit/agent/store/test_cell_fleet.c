@@ -99,7 +99,7 @@ static struct limit with_a_share_more(const struct limit *limit)
 static struct limit with_a_life_more(const struct limit *limit)
 {
     struct limit more = *limit;
-    uint64_t life = limit->window / 10 < CELL_LEASE_MAX ? limit->window / 10 : CELL_LEASE_MAX;
+    uint64_t life = cell_lease_life(limit);
     if (limit->algorithm == LIMIT_TOKEN_BUCKET)
         more.burst += limit->units * life / limit->window;
     else if (limit->algorithm == LIMIT_SLIDING_LOG)
