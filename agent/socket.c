@@ -288,7 +288,7 @@ static bool is_at_host(const union address *own, const struct endpoint *endpoint
 {
     char why[SOCKET_WHY_MAX];
     in_port_t port = own->any.sa_family == AF_INET ? own->ipv4.sin_port : own->ipv6.sin6_port;
-    if (ntohs(port) != endpoint->port)
+    if (endpoint->port && ntohs(port) != endpoint->port)
         return false;
     if (!endpoint->host.size)
         return is_every_address(own);

@@ -33,5 +33,6 @@ void socket_peer_name(int fd, char *name);
 void socket_own_name(int fd, char *name);
 
 /* Whether that is the endpoint: the same path, or another to the same file; the same port and one
- * of the host's addresses; every address where the endpoint has no host. Resolves host names. */
+ * of the host's addresses; every address where the endpoint has no host. Any port will do
+ * where the endpoint's is 0. Resolves host names. */
 bool socket_is_at(int listener, const struct endpoint *endpoint);

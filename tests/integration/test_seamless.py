@@ -12,7 +12,7 @@ import pytest
 import spop
 import stack
 from load import Load
-from test_lifecycle import ASK, admin
+from test_lifecycle import ADMIN, ASK, admin, metric
 
 RULES = """
 rules:
@@ -189,16 +189,20 @@ def test_a_restart_that_would_fail_is_none(bench, sluice):
 
 
 def test_a_restart_waits_no_longer_than_a_drain_for_who_does_not_read(bench):
-    agent = bench.agent("connections: { drain_timeout: 1s }\n" + RULES)
+    agent = bench.agent(ADMIN + "connections: { drain_timeout: 1s }\n" + RULES)
     deaf = spop.Connection(agent.tcp_address())
     deaf.hello()
     frames = b"".join(spop.encode_notify(i, 1, ("m", ASK)) for i in range(1, 201))
     deaf.socket.setblocking(False)
-    try:
-        while True:
-            deaf.socket.send(frames)
-    except BlockingIOError:
-        pass
+
+    def stalled():
+        try:
+            while True:
+                deaf.socket.send(frames)
+        except BlockingIOError:
+            return metric(agent, "sluice_connection_stalls_total") > 0
+
+    stack.wait_until(stalled, "the agent to read no more from a peer that doesn't read")
     with spop.Connection(agent.tcp_address()) as connection:
         connection.hello()
         assert restart(agent) == "1"
