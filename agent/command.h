@@ -13,4 +13,5 @@ int command_explain(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_ask(int argc, char **argv);
 int command_bench(int argc, char **argv);
+int command_top(int argc, char **argv);
 int command_version(int argc, char **argv);

@@ -18,6 +18,7 @@ static const struct command {
     {"spoe-config", command_spoe_config, "print the configuration of HAProxy that the rules need"},
     {"ask", command_ask, "ask a running agent as HAProxy would, and print its answer"},
     {"bench", command_bench, "put a load on an agent and measure it"},
+    {"top", command_top, "show what a running agent does, as top shows processes"},
     {"version", command_version, "print the version"},
 };
 

@@ -267,7 +267,8 @@ function showStore(health) {
   const parts = [health.store];
   if (topology && topology.slots) parts.push(`${whole.format(topology.slots_served)} of ` +
                                              `${whole.format(topology.slots)} slots served`);
-  if (health.heartbeat) parts.push(`${formatCount(health.heartbeat.failed)} heartbeats failed`);
+  if (health.heartbeat && health.heartbeat.failed > 0)
+    parts.push(`heartbeats that failed: ${formatCount(health.heartbeat.failed)}`);
   setText(byId('shards-note'), parts.join(', '));
   tables.shards.show(orEmpty(health.shards.map((shard) => ({...shard, key: shard.name})),
     health.store === 'memory' ? "This agent counts in its own memory." : 'No server is known.'));
