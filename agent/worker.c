@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "agent/clock.h"
+#include "agent/engine/top.h"
 #include "agent/worker.h"
 
 /* Time-outs are looked at this often (seconds); they are kept to about as much. */
@@ -20,6 +21,7 @@ struct worker {
     ev_timer expiry;
     struct store *redis; /* NULL: counters aren't shared */
     struct candidate candidate;
+    struct top *top;
     int64_t wall_ahead; /* of host.now, as it was a moment ago */
     atomic_uint load;
     bool told_drained;
@@ -200,7 +202,9 @@ static struct engine *create_engine(struct worker *worker)
     }
     worker->candidate.options =
         (struct candidate_options){engine, redis, options->candidate_store, options->compared};
-    return engine_create(&engine);
+    worker->top = top_create(clock_now());
+    engine.top = worker->top; /* of what the rules in force decide alone */
+    return worker->top ? engine_create(&engine) : NULL;
 }
 
 /* What worker_start has made when it fails, and worker_free at the end. */
@@ -211,6 +215,7 @@ static void destroy(struct worker *worker)
     candidate_use(&worker->candidate, worker->host.engine, NULL);
     engine_free(worker->host.engine);
     store_free(worker->redis);
+    top_free(worker->top);
     if (worker->loop)
         ev_loop_destroy(worker->loop);
     pthread_mutex_destroy(&worker->lock);
@@ -368,6 +373,11 @@ struct rule_counters *worker_rule_counters(const struct worker *worker)
 const struct comparison_counters *worker_comparison(const struct worker *worker)
 {
     return &worker->candidate.counters;
+}
+
+struct top *worker_top(const struct worker *worker)
+{
+    return worker->top;
 }
 
 struct store *worker_redis(const struct worker *worker)

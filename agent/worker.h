@@ -77,5 +77,7 @@ const struct engine_counters *worker_decisions(const struct worker *worker);
 struct rule_counters *worker_rule_counters(const struct worker *worker); /* to be released */
 const struct comparison_counters *worker_comparison(const struct worker *worker);
 
+struct top *worker_top(const struct worker *worker);
+
 /* The worker's Redis store, for the thread-safe functions of it; NULL: it has none. */
 struct store *worker_redis(const struct worker *worker);

@@ -337,6 +337,19 @@ static inline bool hash128_equal(struct hash128 a, struct hash128 b)
     return a.low == b.low && a.high == b.high;
 }
 
+/* ---- chance -------------------------------------------------------------------------------- */
+
+/* The next of a series of numbers that look random; the state is any number at first. For jitter
+ * and samples, not for secrets. SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number
+ * generators, 2014). */
+static inline uint64_t chance_next(uint64_t *state)
+{
+    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
 /* ---- counters ------------------------------------------------------------------------------ */
 
 /* A number with one writing thread and any number of readers: no locked instruction is needed. */

@@ -58,6 +58,11 @@ void admin_reply_error(struct admin_request *request, unsigned status, const cha
 json_t *admin_number(uint64_t number);
 json_t *admin_seconds(uint64_t microseconds);
 
+/* A number of the query, which stays as it is where there is none of this name. False, and
+ * answered, where it is none, or more than `most`. */
+bool admin_read_number(struct admin_request *request, const char *name, uint64_t most,
+                       uint64_t *number);
+
 /* Text that may hold any bytes: what isn't printable ASCII comes as \xNN. */
 json_t *admin_text(struct slice text);
 
@@ -95,6 +100,7 @@ void page_ready(struct admin_request *request);
 void page_health_distributed(struct admin_request *request);
 void page_stats(struct admin_request *request);
 void page_rules(struct admin_request *request);
+void page_top(struct admin_request *request);
 void page_explain(struct admin_request *request);
 void page_key(struct admin_request *request);
 void page_key_reset(struct admin_request *request);

@@ -69,27 +69,12 @@ static json_t *rule_json(const struct rules_set *set, const struct rules_rule *r
     return json;
 }
 
-/* A number from the query; false, and answered, where it is none. */
-static bool read_number(struct admin_request *request, const char *name, uint64_t most,
-                        uint64_t *number)
-{
-    const char *text =
-        MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
-    if (!text)
-        return true;
-    if (slice_to_uint64(slice_of_string(text), number) && *number <= most)
-        return true;
-    admin_reply_error(request, MHD_HTTP_BAD_REQUEST, "'from' or 'count' isn't a number in range",
-                      "from=N with the first rule's number, and count=N up to 1000");
-    return false;
-}
-
 void page_rules(struct admin_request *request)
 {
     uint64_t from = 0;
     uint64_t count = RULES_SHOWN;
-    if (!read_number(request, "from", RULES_MAX_RULES, &from) ||
-        !read_number(request, "count", RULES_SHOWN, &count))
+    if (!admin_read_number(request, "from", RULES_MAX_RULES, &from) ||
+        !admin_read_number(request, "count", RULES_SHOWN, &count))
         return;
     struct rule_counters *counters = worker_rule_counters(request->control->workers[0]);
     const struct rules_set *set = counters->rules->set;

@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "agent/admin/page.h"
@@ -82,4 +83,17 @@ json_t *admin_text(struct slice text)
     value_print(&value, &w);
     struct slice printed = writer_slice(&w);
     return json_stringn((const char *)printed.data, printed.size);
+}
+
+bool admin_read_number(struct admin_request *request, const char *name, uint64_t most,
+                       uint64_t *number)
+{
+    char expected[96];
+    const char *text =
+        MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+    if (!text || (slice_to_uint64(slice_of_string(text), number) && *number <= most))
+        return true;
+    snprintf(expected, sizeof(expected), "%s=N, a whole number from 0 to %" PRIu64, name, most);
+    admin_reply_error(request, MHD_HTTP_BAD_REQUEST, "an argument is no number in range", expected);
+    return false;
 }

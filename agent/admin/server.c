@@ -23,6 +23,7 @@ static const struct page pages[] = {
     {"/health/distributed", false, page_health_distributed, NULL},
     {"/stats/distributed", false, page_stats, NULL},
     {"/rules", false, page_rules, NULL},
+    {"/top", false, page_top, NULL},
     {"/explain", false, page_explain, NULL},
     {"/key", false, page_key, page_key_reset},
 };

@@ -1,15 +1,7 @@
 #include <math.h>
 
 #include "agent/bench/keys.h"
-
-/* SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014). */
-static uint64_t random_next(struct bench_keys *keys)
-{
-    uint64_t z = keys->state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
+#include "base/base.h"
 
 /* ---- Zipf ------------------------------------------------------------------------------------ */
 
@@ -47,7 +39,7 @@ static double integral_inverse(double exponent, double y)
 static uint64_t zipf_next(struct bench_keys *keys)
 {
     for (;;) {
-        double uniform = (double)(random_next(keys) >> 11) * 0x1p-53;
+        double uniform = (double)(chance_next(&keys->state) >> 11) * 0x1p-53;
         double y = keys->last + uniform * (keys->first - keys->last);
         double x = integral_inverse(keys->exponent, y);
         double rank = floor(x + 0.5);
@@ -79,6 +71,6 @@ uint64_t bench_keys_next(struct bench_keys *keys)
     case BENCH_IN_TURN:
         return keys->state++ % keys->count;
     default:
-        return (uint64_t)((unsigned __int128)random_next(keys) * keys->count >> 64);
+        return (uint64_t)((unsigned __int128)chance_next(&keys->state) * keys->count >> 64);
     }
 }

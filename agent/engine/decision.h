@@ -6,6 +6,7 @@
 #include "agent/engine/answer.h"
 #include "agent/engine/engine.h"
 #include "agent/engine/penalty.h"
+#include "agent/engine/top.h"
 
 struct comparison_pair;
 
@@ -28,8 +29,9 @@ struct engine_decision {
     size_t room;
     struct engine_take inline_takes[ENGINE_TAKES_INLINE];
     struct slice request_id; /* empty: there is none, or nobody wants to know */
-    uint8_t *kept;           /* what denial_keep copied; of a decision that waits */
+    uint8_t *kept;           /* texts, of a decision that waits */
     size_t kept_room;
+    uint32_t weight;              /* in the engine's top; 0: it isn't looked at */
     struct comparison_pair *pair; /* that waits for this one, while it is pending; NULL: none */
     struct engine_decision *next; /* of those not in use */
 };
@@ -57,6 +59,7 @@ struct engine {
     uint8_t *text;                      /* the subjects of the decision that is being begun */
     size_t text_size;
     size_t text_room;
+    bool wants_text; /* of the decision that is being begun */
     struct engine_counters counters;
     struct comparison *comparison; /* NULL: none */
 };
@@ -71,6 +74,10 @@ enum error engine__read(struct engine *engine, struct engine_decision *decision,
  * rule has no limits, or none for this message's arguments. */
 enum error engine__read_rule(struct engine *engine, struct engine_decision *decision,
                              const struct rules_rule *rule, struct slice payload, bool every);
+
+/* The decision is going to wait: its subjects and its request's id are copied. Where there is no
+ * memory for that, they are empty. */
+void engine__keep_text(struct engine_decision *decision);
 
 /* engine_notify without a word of the answer: of outcome ENGINE_ANSWERED, the decision is to be
  * looked at and handed back with engine__put. *decision is set with ENGINE_ANSWERED and

@@ -1,7 +1,5 @@
 #include "agent/engine/denial.h"
 
-#include <stdlib.h>
-
 void denial_note(struct engine_decision *decision, const struct spop_argument *argument)
 {
     const struct value *value = &argument->value;
@@ -10,38 +8,6 @@ void denial_note(struct engine_decision *decision, const struct spop_argument *a
     decision->request_id = value->bytes;
     if (decision->request_id.size > DENIAL_REQUEST_ID_MAX)
         decision->request_id.size = DENIAL_REQUEST_ID_MAX;
-}
-
-static bool make_room(struct engine_decision *decision, size_t size)
-{
-    if (size <= decision->kept_room)
-        return true;
-    uint8_t *larger = realloc(decision->kept, size);
-    if (!larger)
-        return false;
-    decision->kept = larger;
-    decision->kept_room = size;
-    return true;
-}
-
-/* The subjects, as they are in the engine's text, and the id behind them. */
-void denial_keep(struct engine_decision *decision)
-{
-    const struct engine *engine = decision->engine;
-    size_t size = engine->text_size;
-    if (!make_room(decision, size + decision->request_id.size + 1)) {
-        decision->request_id.size = 0;
-        for (size_t i = 0; i < decision->count; i++)
-            decision->takes[i].take.subject.size = 0;
-        return;
-    }
-    if (size)
-        memcpy(decision->kept, engine->text, size);
-    if (decision->request_id.size)
-        memcpy(decision->kept + size, decision->request_id.data, decision->request_id.size);
-    decision->request_id.data = decision->kept + size;
-    for (size_t i = 0; i < decision->count; i++)
-        decision->takes[i].take.subject.data = decision->kept + decision->takes[i].text_at;
 }
 
 void denial_write(const struct engine_decision *decision, uint32_t per_second)

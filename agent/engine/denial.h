@@ -11,9 +11,5 @@
 /* An argument of the request. Its id, a text, stays where it is for as long as the frame does. */
 void denial_note(struct engine_decision *decision, const struct spop_argument *argument);
 
-/* The decision is going to wait: what a line would say of it is copied. Where there is no memory
- * for that, the line says less. */
-void denial_keep(struct engine_decision *decision);
-
 /* The decision refuses, and is concluded by rules with this denial_log, which isn't 0. */
 void denial_write(const struct engine_decision *decision, uint32_t per_second);

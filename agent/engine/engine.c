@@ -146,6 +146,7 @@ static struct engine_decision *decision_get(struct engine *engine)
     decision->rules = NULL;
     decision->request_id.size = 0;
     decision->pair = NULL;
+    decision->weight = 0;
     return decision;
 }
 
@@ -240,6 +241,8 @@ static void conclude(struct engine *engine, struct engine_decision *decision)
     uint32_t denial_log = rules_of(decision)->set->settings.denial_log;
     if (!decision->answer.allow && denial_log && engine->options.denials)
         denial_write(decision, denial_log);
+    if (decision->weight)
+        top_count(engine->options.top, decision, decision->weight);
     give_back(engine, decision);
     if (!SLIST_EMPTY(&decision->penalties))
         penalties_end(&decision->penalties, engine, rules_of(decision), decision->now,
@@ -350,6 +353,8 @@ enum engine_outcome engine__decide(struct engine *engine, struct engine_client *
     decision->stream_id = notify->stream_id;
     decision->frame_id = notify->frame_id;
     decision->now = now;
+    decision->weight = engine->options.top ? top_draw(engine->options.top, now) : 0;
+    engine->wants_text = engine->options.subjects || engine->logs_denials || decision->weight;
     engine->text_size = 0;
 
     enum error error = engine__read(engine, decision, notify->payload);
@@ -361,8 +366,8 @@ enum engine_outcome engine__decide(struct engine *engine, struct engine_client *
     *made = decision;
     if (!take_all(engine, decision)) {
         decision->rules = ruleset_hold(engine->rules);
-        if (engine->logs_denials)
-            denial_keep(decision);
+        if (engine->logs_denials || decision->weight)
+            engine__keep_text(decision);
         set_pending(engine, engine->pending + 1);
         return ENGINE_PENDING;
     }

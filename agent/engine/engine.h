@@ -75,7 +75,8 @@ struct engine_options {
     /* Refusals are logged, as many as the rules' denial_log says of all engines that share this;
      * NULL: none is. */
     struct log_limiter *denials;
-    bool subjects; /* whom a limit counts is written also where the store doesn't ask for it */
+    bool subjects;   /* whom a limit counts is written also where the store doesn't ask for it */
+    struct top *top; /* told of its decisions; outlives the engine; NULL: none */
 };
 
 struct engine;

@@ -37,12 +37,10 @@ static bool read(struct run *run)
 {
     struct engine *engine = run->decision.engine;
     struct inquiry *inquiry = run->inquiry;
-    bool subjects = engine->options.subjects;
     inquiry->outcome = INQUIRY_NO_LIMIT;
     engine->text_size = 0;
-    engine->options.subjects = true;
+    engine->wants_text = true;
     enum error error = read_question(run);
-    engine->options.subjects = subjects;
     penalties_end(&run->decision.penalties, engine, engine->rules, run->decision.now, NULL, NULL);
     if (error == ERROR_NO_MEMORY)
         inquiry->outcome = INQUIRY_NO_MEMORY;

@@ -39,8 +39,7 @@ static bool grow_text(struct engine *engine)
  * values, which the next message overwrites, can say it. */
 static bool add_text(struct engine *engine, const struct rules_hit *hit)
 {
-    if (!engine->store->operations->names_keys && !engine->options.subjects &&
-        !engine->logs_denials)
+    if (!engine->store->operations->names_keys && !engine->wants_text)
         return true;
     if (!grow_text(engine))
         return false;
@@ -48,6 +47,38 @@ static bool add_text(struct engine *engine, const struct rules_hit *hit)
     rules_subject_text(hit->rule, engine->values, &w);
     engine->text_size += writer_size(&w);
     return true;
+}
+
+static bool make_room(struct engine_decision *decision, size_t size)
+{
+    if (size <= decision->kept_room)
+        return true;
+    uint8_t *larger = realloc(decision->kept, size);
+    if (!larger)
+        return false;
+    decision->kept = larger;
+    decision->kept_room = size;
+    return true;
+}
+
+/* The subjects, as they are in the engine's text, and the id behind them. */
+void engine__keep_text(struct engine_decision *decision)
+{
+    const struct engine *engine = decision->engine;
+    size_t size = engine->text_size;
+    if (!make_room(decision, size + decision->request_id.size + 1)) {
+        decision->request_id.size = 0;
+        for (size_t i = 0; i < decision->count; i++)
+            decision->takes[i].take.subject.size = 0;
+        return;
+    }
+    if (size)
+        memcpy(decision->kept, engine->text, size);
+    if (decision->request_id.size)
+        memcpy(decision->kept + size, decision->request_id.data, decision->request_id.size);
+    decision->request_id.data = decision->kept + size;
+    for (size_t i = 0; i < decision->count; i++)
+        decision->takes[i].take.subject.data = decision->kept + decision->takes[i].text_at;
 }
 
 static enum engine_role role_of(const struct rules_hit *hit)

@@ -122,6 +122,20 @@ static enum rule_outcome outcome_of(const struct engine_take *take, const struct
     return waits ? RULE_OUTCOME_DELAYED : RULE_OUTCOME_ALLOWED;
 }
 
+size_t rule_outcome_of(const struct engine_decision *decision, size_t first,
+                       enum rule_outcome *outcome)
+{
+    const struct engine_take *takes = decision->takes;
+    size_t i = first;
+    *outcome = outcome_of(&takes[i], &decision->answer);
+    while (++i < decision->count && takes[i].limit->rule == takes[first].limit->rule &&
+           takes[i].role == takes[first].role) {
+        enum rule_outcome next = outcome_of(&takes[i], &decision->answer);
+        *outcome = next > *outcome ? next : *outcome;
+    }
+    return i - first;
+}
+
 static void count_one(struct rule_counters *counters, const struct rules_rule *rule,
                       enum rule_outcome outcome)
 {
@@ -134,16 +148,11 @@ void rule_counters_count(struct rule_counters *counters, const struct ruleset *r
 {
     if (counters->rules != rules)
         return;
-    /* The takes of a rule stand together. */
     for (size_t i = 0; i < decision->count;) {
-        const struct engine_take *first = &decision->takes[i];
-        enum rule_outcome outcome = outcome_of(first, &decision->answer);
-        while (++i < decision->count && decision->takes[i].limit->rule == first->limit->rule &&
-               decision->takes[i].role == first->role) {
-            enum rule_outcome next = outcome_of(&decision->takes[i], &decision->answer);
-            outcome = next > outcome ? next : outcome;
-        }
-        count_one(counters, first->limit->rule, outcome);
+        const struct rules_rule *rule = decision->takes[i].limit->rule;
+        enum rule_outcome outcome;
+        i += rule_outcome_of(decision, i, &outcome);
+        count_one(counters, rule, outcome);
     }
     count_one(counters, decision->named.allows, RULE_OUTCOME_ALLOWED);
     count_one(counters, decision->named.unlimited, RULE_OUTCOME_ALLOWED);

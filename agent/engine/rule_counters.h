@@ -46,6 +46,11 @@ void rule_counters_release(struct rule_counters *counters); /* accepts NULL */
  * added, when out of memory. */
 bool rule_counters_add(struct rule_counters *to, const struct rule_counters *from);
 
+/* Of a concluded decision's takes, those of one rule stand together: what that rule said, of those
+ * that begin at `first`, and how many there are. */
+size_t rule_outcome_of(const struct engine_decision *decision, size_t first,
+                       enum rule_outcome *outcome);
+
 /* Counts a decision that is concluded, by these rules; nothing where they aren't those counted. */
 void rule_counters_count(struct rule_counters *counters, const struct ruleset *rules,
                          const struct engine_decision *decision);

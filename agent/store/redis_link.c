@@ -47,15 +47,6 @@ static uint64_t now_of(const struct redis_link *link)
     return *link->options.now;
 }
 
-/* SplitMix64 (Steele, Lea, Flood 2014): jitter needs no better. */
-static uint64_t chance_of(struct redis_link *link)
-{
-    uint64_t z = link->chance += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
 static void publish(struct redis_link *link)
 {
     struct redis_link_counters *counters = &link->counters;
@@ -75,7 +66,7 @@ static void count_failure(struct redis_link *link, const char *reason)
     enum breaker_phase before = link->breaker.phase;
     char why[REDIS_WHY_MAX];
     counter_add(&link->counters.failures, 1);
-    breaker_failed(&link->breaker, &link->options.breaker, now_of(link), chance_of(link),
+    breaker_failed(&link->breaker, &link->options.breaker, now_of(link), chance_next(&link->chance),
                    link->era);
     redis_access_hide(link->options.access, reason, why);
     pthread_mutex_lock(&link->lock);
@@ -100,9 +91,10 @@ static void went_down(struct redis_link *link, const char *why)
     if (link->closing)
         return;
     count_failure(link, why);
-    link->next_at = link->breaker.phase == BREAKER_CLOSED
-                        ? now_of(link) + RECONNECT_REST + chance_of(link) % RECONNECT_JITTER
-                        : link->breaker.ends_at;
+    link->next_at =
+        link->breaker.phase == BREAKER_CLOSED
+            ? now_of(link) + RECONNECT_REST + chance_next(&link->chance) % RECONNECT_JITTER
+            : link->breaker.ends_at;
     publish(link);
     if (was_up && link->options.changed)
         link->options.changed(link->options.context);
@@ -326,7 +318,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
     (void)events;
     if (link->phase == REDIS_LINK_DOWN) {
         if (now < link->next_at || !breaker_allows(&link->breaker, &link->options.breaker, now,
-                                                   chance_of(link), &link->era))
+                                                   chance_next(&link->chance), &link->era))
             return;
         if (link->breaker.phase == BREAKER_HALF_OPEN)
             log_event(LOG_DEBUG, "breaker half-open", LOG_STRING("redis", link->name),

@@ -126,8 +126,10 @@ def test_what_can_not_be_looked_at(bench):
         ("/explain", {"": "x"}, 400, "an argument's value isn't of its type"),
         ("/explain", {f"a{i}": "x" for i in range(256)}, 400, "there are too many arguments"),
         ("/explain", {"a": "x" * 17000}, 400, "the arguments are larger than a frame"),
-        ("/rules", {"from": "x"}, 400, "'from' or 'count' isn't a number in range"),
-        ("/rules", {"count": "1001"}, 400, "'from' or 'count' isn't a number in range"),
+        ("/rules", {"from": "x"}, 400, "an argument is no number in range"),
+        ("/rules", {"count": "1001"}, 400, "an argument is no number in range"),
+        ("/top", {"count": "-1"}, 400, "an argument is no number in range"),
+        ("/top", {"by": "name"}, 400, "'by' is nothing that is counted"),
         ("/nothing", {}, 404, "there is no such page"),
     ):
         answer = admin.request(agent, path, **arguments)
@@ -181,6 +183,25 @@ def test_explain_live_shows_the_same(bench):
         said = bench.run("explain", file, *wrong, *arguments)
         assert said.returncode == 1 and error in said.stderr, said.stderr
     assert bench.run("explain", file, "--live", "x:y:z").returncode == 2
+
+
+def test_the_heaviest_keys_of_all_workers(bench):
+    agent = bench.agent(ADMIN + RULES)
+    connections = [asker(agent) for _ in range(4)]  # two for each worker
+    for connection in connections:
+        for i in range(20):
+            connection.ask({**LOGIN, "tenant": "big" if i % 2 else f"t{i}"})
+        connection.ask({**LOGIN, "src": "192.0.2.2", "tenant": "t0"})
+        connection.close()
+    said = admin.get(agent, "/top")
+    assert (said["by"], said["sampling"], said["missing_at_most"]) == ("refused", 1, 0)
+    assert [(each["rule"], each["key"], each["refused"], each["requests"])
+            for each in said["keys"]] == [
+        ("login", "192.0.2.1", 77, 80), ("login", "192.0.2.2", 1, 4)]
+    assert said["keys"][0]["refused_at_least"] == 77
+    said = admin.get(agent, "/top", by="requests", count=2)
+    assert [(each["rule"], each["key"], each["requests"]) for each in said["keys"]] == [
+        ("login", "192.0.2.1", 80), ("tenant", "=big", 40)]
 
 
 # ---- whom it lets in -----------------------------------------------------------------------------
