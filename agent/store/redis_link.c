@@ -62,7 +62,7 @@ static void publish(struct redis_link *link)
 
 static void count_failure(struct redis_link *link, const char *reason)
 {
-    static struct log_limiter limiter;
+    static struct log_limiter limiters[2];
     enum breaker_phase before = link->breaker.phase;
     char why[REDIS_WHY_MAX];
     counter_add(&link->counters.failures, 1);
@@ -75,7 +75,7 @@ static void count_failure(struct redis_link *link, const char *reason)
     bool opened = before == BREAKER_CLOSED && link->breaker.phase == BREAKER_OPEN;
     uint64_t hash = hash64(slice_of_string(why), 0);
     if (opened || hash != link->told)
-        log_limited(&limiter, LOG_WARNING, opened ? "breaker opened" : "redis failed",
+        log_limited(&limiters[opened], LOG_WARNING, opened ? "breaker opened" : "redis failed",
                     LOG_STRING("redis", link->name), LOG_STRING("address", link->host),
                     LOG_STRING("error", why));
     link->told = hash;
@@ -113,6 +113,7 @@ static void drop(struct redis_link *link, const char *why)
 
 static void came_up(struct redis_link *link)
 {
+    static struct log_limiter limiters[2];
     bool was_open = link->breaker.phase != BREAKER_CLOSED;
     breaker_succeeded(&link->breaker, link->era);
     link->era = link->breaker.era;
@@ -120,8 +121,9 @@ static void came_up(struct redis_link *link)
     link->told = 0;
     counter_add(&link->counters.connects, 1);
     publish(link);
-    log_event(LOG_INFO, was_open ? "breaker closed" : "connected", LOG_STRING("redis", link->name),
-              LOG_STRING("address", link->host));
+    /* A server may accept a connection and drop it again and again. */
+    log_limited(&limiters[was_open], LOG_INFO, was_open ? "breaker closed" : "connected",
+                LOG_STRING("redis", link->name), LOG_STRING("address", link->host));
     if (link->options.changed)
         link->options.changed(link->options.context);
 }
