@@ -1,6 +1,7 @@
 """The sampled log of refused requests."""
 
 import json
+import re
 import time
 
 import pytest
@@ -113,3 +114,19 @@ def test_with_redis(bench, leased):
         assert {line.rpartition("request_id=")[2] for line in lines} == {
             f"id-{i}" for i in range(2, 20)
         }
+
+
+def test_a_request_is_found_by_the_name_that_haproxy_gave_it(bench, haproxy_binary):
+    """In the answer that the client saw, and in sluice's log."""
+    agent = bench.agent("""
+denial_log: 1000
+rules: [ { name: client, key: [ src/64 ], limits: { limit: 1, window: 1d } } ]
+""")
+    haproxy = bench.haproxy(haproxy_binary)
+    answers = [haproxy.request("/api/orders") for _ in range(3)]
+    assert [answer.status for answer in answers] == [200, 429, 429]
+    lines = [line for line in agent.log().splitlines() if '"request refused"' in line]
+    assert [re.search(r" request_id=(\S+)", line)[1] for line in lines] == [
+        answer.headers["x-request-id"] for answer in answers[1:]
+    ]
+    assert all(" subject=127.0.0.1 " in line for line in lines)
