@@ -52,7 +52,13 @@ struct cell {
     struct cell_batch batch;
     uint64_t serial;
 
-    /* What Redis said last, under this limit. */
+    uint64_t leased;          /* units */
+    struct limit lease_limit; /* that they were charged under; needed for giving them back */
+    uint64_t lease_ends;
+    uint64_t lease_taken_at; /* Redis's time, for giving back */
+
+    /* What Redis said last, under this limit. Near what follows the cell in a table: a refusal that
+     * is remembered reads no more. */
     struct limit limit;
     uint64_t told_at;  /* 0: never */
     uint64_t taken_at; /* Redis's time of it */
@@ -60,11 +66,6 @@ struct cell {
     uint64_t reset_at;
     uint64_t denied_until; /* 0: it refused nothing */
     uint64_t retry_at;     /* while it is denied: when a unit can be had; denied_until or later */
-
-    uint64_t leased;          /* units */
-    struct limit lease_limit; /* that they were charged under; needed for giving them back */
-    uint64_t lease_ends;
-    uint64_t lease_taken_at; /* Redis's time, for giving back */
 
     uint64_t demand; /* units that were asked for since */
     uint64_t demand_since;

@@ -5,6 +5,8 @@
 /* How many cells that are in use may stand before one that can make room. */
 #define EVICTION_TRIES 32
 
+#define BUCKETS_AT_FIRST 64
+
 /* The whole table is swept in about so many sweeps. */
 #define SWEEP_PARTS 512
 
@@ -13,7 +15,10 @@
 
 bool redis_cells_open(struct redis_cells *cells, size_t max)
 {
-    *cells = (struct redis_cells){.max = max, .bucket_count = 64};
+    *cells = (struct redis_cells){.max = max,
+                                  .bucket_count = BUCKETS_AT_FIRST,
+                                  .buckets_used = BUCKETS_AT_FIRST,
+                                  .bucket_base = BUCKETS_AT_FIRST};
     TAILQ_INIT(&cells->by_use);
     while (cells->bucket_count < max && cells->bucket_count < SIZE_MAX / 4)
         cells->bucket_count *= 2;
@@ -21,9 +26,30 @@ bool redis_cells_open(struct redis_cells *cells, size_t max)
     return cells->buckets != NULL;
 }
 
+/* Linear hashing: as many of the buckets are used as there are cells, so that those of few cells
+ * lie together: one on each page of memory would mostly miss the processor's caches. A bucket that
+ * is taken in use gets its cells from the one that they were in before. */
 static struct redis_cell **bucket_of(struct redis_cells *cells, struct hash128 hash)
 {
-    return &cells->buckets[hash.low & (cells->bucket_count - 1)];
+    size_t at = hash.low & (2 * cells->bucket_base - 1);
+    return &cells->buckets[at < cells->buckets_used ? at : at - cells->bucket_base];
+}
+
+static void use_another_bucket(struct redis_cells *cells)
+{
+    struct redis_cell **link = &cells->buckets[cells->buckets_used - cells->bucket_base];
+    struct redis_cell **added = &cells->buckets[cells->buckets_used++];
+    for (struct redis_cell *cell; (cell = *link) != NULL;) {
+        if (bucket_of(cells, cell->hash) != added) {
+            link = &cell->next;
+            continue;
+        }
+        *link = cell->next;
+        cell->next = *added;
+        *added = cell;
+    }
+    if (cells->buckets_used == 2 * cells->bucket_base)
+        cells->bucket_base *= 2;
 }
 
 static bool in_use(const struct redis_cell *cell)
@@ -53,14 +79,22 @@ void redis_cells_close(struct redis_cells *cells)
     *cells = (struct redis_cells){0};
 }
 
+static void list_last(struct redis_cells *cells, struct redis_cell *cell)
+{
+    cell->listed = cells->listed++;
+    TAILQ_INSERT_TAIL(&cells->by_use, cell, by_use);
+}
+
+/* Moving a cell touches its neighbours, which the processor has to fetch: more than all the rest of
+ * a look-up. A cell is far from being forgotten while few others were put behind it. */
 struct redis_cell *redis_cells_find(struct redis_cells *cells, struct hash128 hash)
 {
     struct redis_cell *cell = *bucket_of(cells, hash);
     while (cell && !hash128_equal(cell->hash, hash))
         cell = cell->next;
-    if (cell && cell != TAILQ_LAST(&cells->by_use, redis_cell_list)) {
+    if (cell && cells->listed - cell->listed > cells->max / 4 + 1) {
         TAILQ_REMOVE(&cells->by_use, cell, by_use);
-        TAILQ_INSERT_TAIL(&cells->by_use, cell, by_use);
+        list_last(cells, cell);
     }
     return cell;
 }
@@ -98,17 +132,18 @@ struct redis_cell *redis_cells_add(struct redis_cells *cells, struct hash128 has
     struct redis_cell **bucket = bucket_of(cells, hash);
     cell->next = *bucket;
     *bucket = cell;
-    TAILQ_INSERT_TAIL(&cells->by_use, cell, by_use);
-    cells->count++;
+    list_last(cells, cell);
+    if (++cells->count > cells->buckets_used && cells->buckets_used < cells->bucket_count)
+        use_another_bucket(cells);
     return cell;
 }
 
 void redis_cells_sweep(struct redis_cells *cells, uint64_t now)
 {
-    size_t share = cells->bucket_count / SWEEP_PARTS + 1;
+    size_t share = cells->buckets_used / SWEEP_PARTS + 1;
     for (size_t i = 0; i < share; i++) {
         struct redis_cell **link = &cells->buckets[cells->sweep_at];
-        cells->sweep_at = (cells->sweep_at + 1) & (cells->bucket_count - 1);
+        cells->sweep_at = cells->sweep_at + 1 < cells->buckets_used ? cells->sweep_at + 1 : 0;
         while (*link) {
             struct redis_cell *cell = *link;
             if (!in_use(cell) && cell->cell.reset_at + GRACE < now)

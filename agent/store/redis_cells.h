@@ -1,6 +1,7 @@
 /* The keys that one worker knows of, each with its cell: a table with a bound, which forgets keys
- * that no longer count for anything, and where it is full the one that was used longest ago. What
- * is forgotten is not lost: it is on Redis. One thread's.
+ * that no longer count for anything, and where it is full the one that was used longest ago, or
+ * nearly: one that was used since it was among the last quarter of the table stays. What is
+ * forgotten is not lost: it is on Redis. One thread's.
  */
 #pragma once
 
@@ -15,6 +16,7 @@ struct redis_cell {
     struct cell cell; /* first: a take's pending.cell */
     struct hash128 hash;
     struct redis_cell *next; /* of its bucket */
+    uint64_t listed;         /* the number of cells put at the end of by_use before it */
     TAILQ_ENTRY(redis_cell) by_use;
     TAILQ_ENTRY(redis_cell) of_turn;   /* while in_turn: something is to be sent at its end */
     TAILQ_ENTRY(redis_cell) of_leases; /* while in_leases */
@@ -46,11 +48,14 @@ TAILQ_HEAD(redis_cell_list, redis_cell);
 
 struct redis_cells {
     struct redis_cell **buckets;
-    size_t bucket_count; /* a power of two */
+    size_t bucket_count; /* as many as there may be; a power of two */
+    size_t buckets_used; /* the first of them: from bucket_base on, below twice as many */
+    size_t bucket_base;  /* a power of two */
     size_t sweep_at;
     size_t count;
     size_t max;
-    struct redis_cell_list by_use; /* longest ago first */
+    uint64_t listed;               /* how many cells have been put at the end of it */
+    struct redis_cell_list by_use; /* longest ago first, as far as it matters */
 };
 
 /* False when out of memory. max >= 1. */
