@@ -83,6 +83,28 @@ def test_it_can_be_read_aloud(bench):
                for section in page.all("section"))
 
 
+def luminance(colour):
+    """Relative luminance as WCAG 2 defines it, of #rrggbb or #rgb."""
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    parts = [int(digits[i:i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4
+              for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_its_colours_can_be_told_apart(bench):
+    """Each colour that something is written in, on each that it is written on: 4.5 to 1 at least."""
+    answer, _ = served(bench)
+    palettes = re.findall(r":root \{(.*?)\}", answer.body, re.DOTALL)
+    assert len(palettes) == 2 # light and dark
+    for palette in palettes:
+        colours = dict(re.findall(r"--(\w+): (#[0-9a-f]+);", palette))
+        for written in ("text", "quiet", "calm", "bad", "warn", "good"):
+            for ground in ("ground", "panel"):
+                pair = sorted(luminance(colours[name]) for name in (written, ground))
+                assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4.5, (written, ground)
+
+
 def test_its_policy_lets_nothing_else_in(bench):
     answer, page = served(bench)
     policy = {}

@@ -224,6 +224,22 @@ def test_nothing_is_made_anew(bench, browser):
         assert browser.evaluate("document.activeElement.id") == "filter"
 
 
+def test_a_candidate(bench, browser):
+    """What it would do otherwise, by rules."""
+    candidate = f"{bench.directory}/candidate.yml"
+    with open(candidate, "w") as file:
+        file.write("listen: tcp://127.0.0.1:0\n" + RULES.replace("limit: 5,", "limit: 1000,"))
+    agent = bench.agent(ADMIN + RULES, arguments=("--candidate", candidate))
+    with load(bench, agent):
+        browser.go(address(agent) + "/")
+        browser.wait("document.querySelector('#differences').innerText.includes('login')",
+                     "a difference")
+        assert "as it is now" in browser.text("#differences tbody tr")
+        assert re.search(r"would refuse 0 more and \d+ fewer", browser.text("#candidate-note"))
+        check_narrow(browser, "candidate-phone")
+    check_no_harm(browser, agent)
+
+
 # ---- when it can't show --------------------------------------------------------------------------
 
 

@@ -395,7 +395,7 @@ function show(stats, health, refused, requests) {
   showState(health);
   showTotals(stats, health);
   showRules();
-  setText(byId('top-note'), refused ? `of ${formatDuration(refused.seconds)}` : '');
+  setText(byId('top-note'), refused ? `of the last ${formatDuration(refused.seconds)}` : '');
   showTop(tables.refused, refused, 'refused');
   showTop(tables.requests, requests, 'requests');
   showStore(health);
