@@ -278,6 +278,7 @@ def test_an_agent_that_is_away(bench, browser):
     with load(bench, agent):
         browser.go(f"http://127.0.0.1:{port}/")
         rates_are_shown(browser)
+        browser.wait(f"document.querySelector('{ROW} .all').getAttribute('d').includes('L')", "a line")
     before = browser.text("#decisions-note")
     agent.stop()
     browser.wait("document.querySelector('#state').innerText.startsWith('No answer since')", "that")
@@ -289,8 +290,9 @@ def test_an_agent_that_is_away(bench, browser):
     agent = bench.agent(text)
     browser.wait("document.querySelector('#state').innerText === 'All well'", "the agent's return")
     with load(bench, agent):
-        # What has fallen to 0 is no rate.
+        # What has fallen to 0 is no rate, and the time between is a gap in the lines.
         assert "-" not in browser.text("#decisions")
         rates_are_shown(browser)
+        browser.wait(f"/L.*M/.test(document.querySelector('{ROW} .all').getAttribute('d'))", "a gap")
     assert browser.text("#decisions-note") != before
     assert not any("exception" in str(complaint) for complaint in browser.complaints)

@@ -1,5 +1,6 @@
 /* Counters become rates: what each has grown by from one look to the next. */
 
+const PAUSE = 2000; /* milliseconds between looks */
 const MEAN = 5; /* looks that a rate which is shown is the mean of */
 
 class Rates {
@@ -16,6 +17,9 @@ class Rates {
     /* Where they fall the agent was begun anew. */
     const isNew = !last || ['allowed', 'refused'].some((name) => counts.get(name) < last.get(name));
     for (const name of this.series.keys()) if (!counts.has(name)) this.series.delete(name);
+    /* Nobody looked for a while, or there was no answer. */
+    for (let missed = Math.min(POINTS, Math.round(1000 * seconds / PAUSE) - 1); last && missed > 0; missed--)
+      for (const name of this.series.keys()) this.push(name, NaN);
     for (const [name, count] of counts) {
       const before = isNew ? undefined : last.get(name);
       const grown = count - before;
@@ -23,11 +27,6 @@ class Rates {
     }
     this.counts = counts;
     this.at = at;
-  }
-
-  /* A look that failed. */
-  miss() {
-    for (const name of this.series.keys()) this.push(name, NaN);
   }
 
   push(name, rate) {

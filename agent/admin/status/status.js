@@ -1,6 +1,5 @@
 /* Asks the agent every two seconds and shows what it says. */
 
-const PAUSE = 2000;
 const PATIENCE = 5000;
 const RULES_SHOWN = 50;
 const KEYS_SHOWN = 15;
@@ -423,7 +422,6 @@ async function turn() {
     await look();
     if (byId('subject').open) await askSubject();
   } catch (error) {
-    rates.miss();
     if (error instanceof Refused) askForToken();
     else setState('away', lastSeen ? `No answer since ${lastSeen.toLocaleTimeString()}`
       : 'The agent gives no answer');
