@@ -120,6 +120,8 @@ static bool reserve_output(struct connection *c, size_t answers)
     if (c->output &&
         buffer_reserve(&c->output, (c->pending + answers) * ENGINE_ANSWER_MAX, OUTPUT_MAX))
         return true;
+    /* What has been begun reads the input yet; for its answers there is room. */
+    engine_finish(c->host->engine);
     enter(c, CONNECTION_DEAD);
     return false;
 }
@@ -252,38 +254,38 @@ static void answered(struct engine_client *client, const struct engine_decision 
     mark_dirty(c);
 }
 
-static void decide(struct connection *c, const struct spop_frame *notify, struct writer *w)
+static void decide(struct connection *c, const struct spop_frame *notify)
 {
     struct connection_host *host = c->host;
     counter_add(&host->counters.notifies, 1);
-    switch (
-        engine_notify(host->engine, &c->client, notify, host->now, c->session.max_frame_size, w)) {
-    case ENGINE_ANSWERED:
-        output_commit(c, w);
-        latency_note(&host->latency, host->now);
-        break;
-    case ENGINE_PENDING:
-        c->pending++;
-        break;
-    case ENGINE_MALFORMED:
-        count_refused(c, SPOP_INVALID);
-        refuse(c, SPOP_INVALID);
-        break;
-    case ENGINE_NO_MEMORY:
-        count_refused(c, SPOP_RESOURCES);
-        refuse(c, SPOP_RESOURCES);
-        break;
-    }
+    c->pending++;
+    enum engine_outcome outcome = engine_begin(host->engine, &c->client, notify, host->now);
+    if (outcome == ENGINE_PENDING)
+        return;
+    uint32_t status = outcome == ENGINE_MALFORMED ? SPOP_INVALID : SPOP_RESOURCES;
+    c->pending--;
+    engine_finish(host->engine);
+    count_refused(c, status);
+    refuse(c, status);
 }
 
-static void handle(struct connection *c, const struct spop_event *event, struct writer *w)
+/* What the session says of itself comes behind the answers to what was received before. */
+static void say(struct connection *c, struct slice said)
+{
+    engine_finish(c->host->engine);
+    struct writer w = output_open(c);
+    writer_bytes(&w, said);
+    output_commit(c, &w);
+}
+
+static void handle(struct connection *c, const struct spop_event *event, struct slice said)
 {
     switch (event->type) {
     case SPOP_EVENT_NOTIFY:
-        decide(c, &event->frame, w);
+        decide(c, &event->frame);
         return;
     case SPOP_EVENT_HELLO:
-        output_commit(c, w);
+        say(c, said);
         enter(c, CONNECTION_RUN);
         return;
     case SPOP_EVENT_HEALTHCHECK:
@@ -297,7 +299,7 @@ static void handle(struct connection *c, const struct spop_event *event, struct 
     case SPOP_EVENT_MORE:
         return;
     }
-    output_commit(c, w);
+    say(c, said);
     enter(c, CONNECTION_CLOSING);
     mark_dirty(c);
 }
@@ -313,12 +315,14 @@ static void process(struct connection *c)
         }
         if (!reserve_output(c, 1))
             return;
-        struct writer w = output_open(c);
-        event = spop_session_next(&c->session, buffer_slice(c->input), &w);
-        handle(c, &event, &w);
+        uint8_t bytes[SPOP_FRAME_SIZE_MIN + SPOP_LENGTH_SIZE];
+        struct writer said = writer_open(bytes, sizeof(bytes));
+        event = spop_session_next(&c->session, buffer_slice(c->input), &said);
+        handle(c, &event, writer_slice(&said));
         if (c->input)
             c->input->start += event.consumed;
     }
+    engine_finish(c->host->engine);
     if (c->input && buffer_size(c->input) == 0) {
         buffer_put(&c->host->buffers, c->input);
         c->input = NULL;

@@ -19,6 +19,7 @@ struct engine_decision {
     struct ruleset *rules; /* a reference while pending; else the engine's own is good enough */
     uint64_t stream_id;
     uint64_t frame_id;
+    struct slice payload; /* of its frame, while it is begun */
     uint64_t now;
     struct answer_rules named;
     struct penalty_list penalties; /* that its refusal may bring */
@@ -36,6 +37,10 @@ struct engine_decision {
     struct engine_decision *next; /* of those not in use */
 };
 
+/* Decisions that are begun before the store is asked for the first of them: so long it has for
+ * fetching what it keeps of a key. */
+#define ENGINE_AHEAD 8
+
 /* Arguments of a message whose slots are remembered. */
 #define ENGINE_POSITIONS 16
 
@@ -51,12 +56,14 @@ struct engine {
     struct rule_counters *rule_counters; /* of rules */
     pthread_mutex_t rule_counters_lock;  /* of that pointer, for others to read it */
     struct engine_decision *spare;
+    struct engine_decision *begun[ENGINE_AHEAD]; /* and not asked about yet */
+    size_t begun_count;
     struct rules_matcher *matcher;
     uint64_t regex_overruns;            /* of the matcher, when it was looked at last */
     struct value *values;               /* by slot */
     unsigned slot_at[ENGINE_POSITIONS]; /* of the argument that came there last */
     struct rules_hit *hits;             /* by rule */
-    uint8_t *text;                      /* the subjects of the decision that is being begun */
+    uint8_t *text;                      /* the subjects of the decisions that are being begun */
     size_t text_size;
     size_t text_room;
     bool wants_text; /* of the decision that is being begun */
@@ -79,9 +86,9 @@ enum error engine__read_rule(struct engine *engine, struct engine_decision *deci
  * memory for that, they are empty. */
 void engine__keep_text(struct engine_decision *decision);
 
-/* engine_notify without a word of the answer: of outcome ENGINE_ANSWERED, the decision is to be
- * looked at and handed back with engine__put. *decision is set with ENGINE_ANSWERED and
- * ENGINE_PENDING alone. */
+/* engine_notify without a word of the answer, while no decision is begun: of outcome
+ * ENGINE_ANSWERED, the decision is to be looked at and handed back with engine__put. *decision is
+ * set with ENGINE_ANSWERED and ENGINE_PENDING alone. */
 enum engine_outcome engine__decide(struct engine *engine, struct engine_client *client,
                                    const struct spop_frame *notify, uint64_t now,
                                    struct engine_decision **made);

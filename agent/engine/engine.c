@@ -342,9 +342,10 @@ void engine__put(struct engine_decision *decision)
     decision->engine->spare = decision;
 }
 
-enum engine_outcome engine__decide(struct engine *engine, struct engine_client *client,
-                                   const struct spop_frame *notify, uint64_t now,
-                                   struct engine_decision **made)
+/* Reads what is asked. Of outcome ENGINE_PENDING, the store is to be asked. */
+static enum engine_outcome begin(struct engine *engine, struct engine_client *client,
+                                 const struct spop_frame *notify, uint64_t now,
+                                 struct engine_decision **begun)
 {
     struct engine_decision *decision = decision_get(engine);
     if (!decision)
@@ -352,10 +353,12 @@ enum engine_outcome engine__decide(struct engine *engine, struct engine_client *
     decision->client = client;
     decision->stream_id = notify->stream_id;
     decision->frame_id = notify->frame_id;
+    decision->payload = notify->payload;
     decision->now = now;
     decision->weight = engine->options.top ? top_draw(engine->options.top, now) : 0;
     engine->wants_text = engine->options.subjects || engine->logs_denials || decision->weight;
-    engine->text_size = 0;
+    if (engine->begun_count == 0)
+        engine->text_size = 0;
 
     enum error error = engine__read(engine, decision, notify->payload);
     if (error) {
@@ -363,16 +366,41 @@ enum engine_outcome engine__decide(struct engine *engine, struct engine_client *
         engine__put(decision);
         return error == ERROR_NO_MEMORY ? ENGINE_NO_MEMORY : ENGINE_MALFORMED;
     }
-    *made = decision;
-    if (!take_all(engine, decision)) {
-        decision->rules = ruleset_hold(engine->rules);
-        if (engine->logs_denials || decision->weight)
-            engine__keep_text(decision);
-        set_pending(engine, engine->pending + 1);
-        return ENGINE_PENDING;
+    *begun = decision;
+    return ENGINE_PENDING;
+}
+
+/* Asks the store. False when it answers later. */
+static bool ask(struct engine *engine, struct engine_decision *decision)
+{
+    if (take_all(engine, decision)) {
+        conclude(engine, decision);
+        return true;
     }
-    conclude(engine, decision);
-    return ENGINE_ANSWERED;
+    decision->rules = ruleset_hold(engine->rules);
+    if (engine->logs_denials || decision->weight)
+        engine__keep_text(decision);
+    set_pending(engine, engine->pending + 1);
+    return false;
+}
+
+enum engine_outcome engine__decide(struct engine *engine, struct engine_client *client,
+                                   const struct spop_frame *notify, uint64_t now,
+                                   struct engine_decision **made)
+{
+    enum engine_outcome outcome = begin(engine, client, notify, now, made);
+    if (outcome == ENGINE_PENDING && ask(engine, *made))
+        outcome = ENGINE_ANSWERED;
+    return outcome;
+}
+
+static void compare(struct engine *engine, struct engine_decision *decision)
+{
+    struct spop_frame notify = {.stream_id = decision->stream_id,
+                                .frame_id = decision->frame_id,
+                                .payload = decision->payload};
+    if (engine->comparison)
+        comparison__begin(engine->comparison, decision, &notify);
 }
 
 enum engine_outcome engine_notify(struct engine *engine, struct engine_client *client,
@@ -383,9 +411,38 @@ enum engine_outcome engine_notify(struct engine *engine, struct engine_client *c
     enum engine_outcome outcome = engine__decide(engine, client, notify, now, &decision);
     if (outcome == ENGINE_ANSWERED)
         engine_write(decision, max_frame_size, output);
-    if (engine->comparison && decision)
-        comparison__begin(engine->comparison, decision, notify);
+    if (decision)
+        compare(engine, decision);
     if (outcome == ENGINE_ANSWERED)
         engine__put(decision);
     return outcome;
+}
+
+enum engine_outcome engine_begin(struct engine *engine, struct engine_client *client,
+                                 const struct spop_frame *notify, uint64_t now)
+{
+    /* What a store that fetches nothing is asked sooner is answered sooner. */
+    size_t most = engine->store->operations->expect ? ENGINE_AHEAD : 1;
+    if (engine->begun_count >= most)
+        engine_finish(engine);
+    struct engine_decision *decision;
+    enum engine_outcome outcome = begin(engine, client, notify, now, &decision);
+    if (outcome == ENGINE_PENDING)
+        engine->begun[engine->begun_count++] = decision;
+    return outcome;
+}
+
+void engine_finish(struct engine *engine)
+{
+    size_t count = engine->begun_count;
+    engine->begun_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct engine_decision *decision = engine->begun[i];
+        bool answered = ask(engine, decision);
+        if (answered)
+            decision->client->answered(decision->client, decision);
+        compare(engine, decision);
+        if (answered)
+            engine__put(decision);
+    }
 }

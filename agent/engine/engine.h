@@ -109,7 +109,7 @@ void engine_compare(struct engine *engine, struct comparison *comparison);
 struct engine_decision;
 struct engine_client {
     /* Called for each decision that was pending, from the worker's thread. Writes the answer with
-     * engine_write, or doesn't where nobody is left to read it. */
+     * engine_write, or doesn't where nobody is left to read it. Begins none. */
     void (*answered)(struct engine_client *client, const struct engine_decision *decision);
 };
 
@@ -126,6 +126,17 @@ enum engine_outcome {
 enum engine_outcome engine_notify(struct engine *engine, struct engine_client *client,
                                   const struct spop_frame *notify, uint64_t now,
                                   uint32_t max_frame_size, struct writer *output);
+
+/* The same for several NOTIFYs that are there at once, all of which are begun before the store is
+ * asked (or many of them). Never ENGINE_ANSWERED: of outcome ENGINE_PENDING, client->answered is
+ * called by engine_finish, by a later engine_begin, or when the store answers. The frame's payload
+ * stays where it is until engine_finish. */
+enum engine_outcome engine_begin(struct engine *engine, struct engine_client *client,
+                                 const struct spop_frame *notify, uint64_t now);
+
+/* Asks the store for what has been begun; to be called before anything else is done with the
+ * engine. */
+void engine_finish(struct engine *engine);
 
 /* What engine_notify was told as now; to be used inside engine_client.answered. */
 uint64_t engine_begun_at(const struct engine_decision *decision);

@@ -113,6 +113,7 @@ static struct engine_take *add_take(struct engine_decision *decision, const stru
         .role = role_of(hit),
         .text_at = text_at,
     };
+    store_expect(decision->engine->store, take->take.key);
     return take;
 }
 

@@ -29,7 +29,7 @@ static_assert(sizeof(struct memory_cell) == 48, "a cell is three quarters of a c
 struct memory_stripe {
     alignas(64) pthread_mutex_t lock;
     struct memory_cell *cells;
-    size_t capacity;          /* cells in use, empty ones too */
+    _Atomic size_t capacity;  /* cells in use, empty ones too; changed under the lock */
     size_t used;              /* cells that aren't empty */
     uint64_t layout : 1;      /* another each time that the cells in use become more */
     size_t hand;              /* where the sweep goes on */
@@ -75,12 +75,13 @@ static struct memory_stripe *stripe_of(struct memory_store *memory, struct hash1
 /* Multiplying maps a hash to a range that need not be a power of two. */
 static size_t home_of(const struct memory_stripe *stripe, struct hash128 key)
 {
-    return (size_t)(((key.low >> 32) * stripe->capacity) >> 32);
+    size_t capacity = atomic_load_explicit(&stripe->capacity, memory_order_relaxed);
+    return (size_t)(((key.low >> 32) * capacity) >> 32);
 }
 
 static size_t cell_after(const struct memory_stripe *stripe, size_t at)
 {
-    return at + 1 < stripe->capacity ? at + 1 : 0;
+    return at + 1 < atomic_load_explicit(&stripe->capacity, memory_order_relaxed) ? at + 1 : 0;
 }
 
 /* Stripes fill unevenly, by about the square root of their keys; with 40 % of the cells to spare
@@ -319,6 +320,16 @@ static enum store_status probe_locked(struct memory_store *memory, struct memory
     return STORE_ANSWERED;
 }
 
+/* Without the lock: the cells don't move, and where one was when the stripe had fewer in use, there
+ * is one still. */
+static void memory_expect(struct store *store, struct hash128 key)
+{
+    const struct memory_stripe *stripe = stripe_of(memory_of(store), key);
+    const struct memory_cell *cell = &stripe->cells[home_of(stripe, key)];
+    __builtin_prefetch(cell, 1);
+    __builtin_prefetch(&cell->state.sliding.previous, 1);
+}
+
 static enum store_status memory_take(struct store *store, struct store_take *take, uint64_t now)
 {
     struct memory_store *memory = memory_of(store);
@@ -438,6 +449,7 @@ static const struct store_operations memory_operations = {
     .name = "memory",
     .take = memory_take,
     .give = memory_give,
+    .expect = memory_expect,
     .reset = memory_reset,
     .upkeep = memory_upkeep,
     .statistics = memory_statistics,

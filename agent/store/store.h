@@ -88,6 +88,7 @@ struct store_operations {
     enum store_status (*take)(struct store *store, struct store_take *take, uint64_t now);
     void (*give)(struct store *store, const struct store_take *take, uint64_t units, uint64_t now);
     /* These may be NULL. */
+    void (*expect)(struct store *store, struct hash128 key);
     bool (*refuses)(struct store *store, struct store_take *take, uint64_t now);
     uint64_t (*known)(struct store *store, const struct store_take *take, uint64_t now);
     void (*withdraw)(struct store *store, const struct store_take *take);
@@ -112,6 +113,13 @@ static inline enum store_status store_take(struct store *store, struct store_tak
                                            uint64_t now)
 {
     return store->operations->take(store, take, now);
+}
+
+/* A take of this key is to come soon: what it will read may be fetched meanwhile. */
+static inline void store_expect(struct store *store, struct hash128 key)
+{
+    if (store->operations->expect)
+        store->operations->expect(store, key);
 }
 
 /* Gives back units of an answered take: at most take->result.granted. */

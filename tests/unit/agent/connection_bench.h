@@ -55,6 +55,24 @@ static inline void count_closed(struct connection_host *host)
     ((struct bench *)host)->closed++;
 }
 
+/* scripted: the store does as it is told; else it is a memory store as agents have it. */
+static inline struct bench *bench_with(const char *text, bool scripted)
+{
+    struct bench *bench = calloc(1, sizeof(*bench));
+    struct ruleset *rules = load_rules(text);
+    scripted_open(&bench->store);
+    bench->loop = ev_loop_new(EVFLAG_AUTO);
+    struct engine *engine = engine_create(
+        &(struct engine_options){.store = scripted ? &bench->store.store : bench->store.memory,
+                                 .max_pending = 10000,
+                                 .rules = rules});
+    connection_host_open(&bench->host, bench->loop, engine, rules->set->settings.max_frame_size);
+    bench->host.closed = count_closed;
+    bench->host.now = START;
+    ruleset_release(rules);
+    return bench;
+}
+
 /* settings: lines of a rule file besides listen and rules. */
 static inline struct bench *bench_open(const char *settings)
 {
@@ -63,17 +81,7 @@ static inline struct bench *bench_open(const char *settings)
              "listen: tcp://127.0.0.1:0\n%s"
              "rules: [ { name: client, key: src, limits: { limit: 1000000, window: 1h } } ]\n",
              settings);
-    struct bench *bench = calloc(1, sizeof(*bench));
-    struct ruleset *rules = load_rules(text);
-    scripted_open(&bench->store);
-    bench->loop = ev_loop_new(EVFLAG_AUTO);
-    struct engine *engine = engine_create(&(struct engine_options){
-        .store = &bench->store.store, .max_pending = 10000, .rules = rules});
-    connection_host_open(&bench->host, bench->loop, engine, rules->set->settings.max_frame_size);
-    bench->host.closed = count_closed;
-    bench->host.now = START;
-    ruleset_release(rules);
-    return bench;
+    return bench_with(text, true);
 }
 
 /* What a worker does in one turn of its loop. */
