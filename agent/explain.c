@@ -10,19 +10,19 @@
 
 static void print_help(FILE *stream)
 {
-    fputs(
-        "usage: sluice explain FILE [--message NAME] [--live ADMIN] [NAME=VALUE...]\n\n"
-        "Says what the rules of a file ('-' is standard input) make of one message: which rules\n"
-        "are considered, why each matches or doesn't, whom it counts and by which limits, and\n"
-        "the answer of an agent that has counted nothing yet. No agent is asked, unless\n"
-        "--live names one: then what its limits stand at now is told too, and nothing charged.\n\n"
-        "  -m, --message NAME  the SPOE message's name (default: sluice-request)\n"
-        "  -l, --live ADMIN    the admin address of a running agent: HOST:PORT or unix:///PATH\n"
-        "  --token-file FILE   with the admin server's token\n"
-        "  -h, --help          this text\n\n" QUESTION_HELP "\n"
-        "exit status: 0 when it was explained, 1 when the file can't be used or the agent can't\n"
-        "be asked, 2 for a wrong command line\n",
-        stream);
+    fputs("usage: sluice explain FILE [--message NAME] [--live ADMIN] [NAME=VALUE...]\n\n"
+          "Says what the rules of a file ('-' is standard input) make of one message: which rules\n"
+          "are considered, why each matches or doesn't, whom it counts and by which limits, and\n"
+          "the answer of an agent that has counted nothing yet. No agent is asked, unless\n"
+          "--live names one: then what its limits stand at now is told too, and nothing charged.\n"
+          "Of its candidate, where it names one, the same is said.\n\n"
+          "  -m, --message NAME  the SPOE message's name (default: sluice-request)\n"
+          "  -l, --live ADMIN    the admin address of a running agent: HOST:PORT or unix:///PATH\n"
+          "  --token-file FILE   with the admin server's token\n"
+          "  -h, --help          this text\n\n" QUESTION_HELP "\n"
+          "exit status: 0 when it was explained, 1 when the file can't be used or the agent can't\n"
+          "be asked, 2 for a wrong command line\n",
+          stream);
 }
 
 struct question {
@@ -153,14 +153,13 @@ static bool print_rules(const struct rules_set *set, const struct file_texts *te
     return ready;
 }
 
-static int explain(const char *path, const struct question *question,
-                   const struct explain_live *live)
+static bool explain_file(const struct file_reading *reading, const struct question *question)
 {
     struct file_texts texts;
-    struct rules_set *set = file_load_rules_and_texts(path, &texts, file_print_problem, NULL);
+    struct rules_set *set = file_read_rules_and_texts(reading, &texts);
     if (!set) {
         file_texts_free(&texts);
-        return EXIT_FAILURE;
+        return false;
     }
     print_question(set, question);
     bool done = print_rules(set, &texts, question);
@@ -174,8 +173,26 @@ static int explain(const char *path, const struct question *question,
                 "sluice explain: out of memory, or the arguments are larger than a frame of "
                 "%d bytes\n",
                 QUESTION_FRAME_MAX);
+    return done;
+}
+
+static int explain(const char *path, const struct question *question,
+                   const struct explain_live *live)
+{
+    char *candidate = NULL;
+    struct file_reading reading = {
+        .path = path, .candidate = &candidate, .problem = file_print_problem};
+    bool done = explain_file(&reading, question);
     if (done && live->address)
         done = explain_live(live, question->message);
+    if (done && candidate) {
+        printf("\nits candidate %s\n", candidate);
+        done = explain_file(&(struct file_reading){.path = candidate,
+                                                   .is_candidate = true,
+                                                   .problem = file_print_problem},
+                            question);
+    }
+    free(candidate);
     return done && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -174,11 +174,10 @@ struct rules_set *file_load_rules(const char *path, uint64_t seed, file_problem 
         NULL);
 }
 
-struct rules_set *file_load_rules_and_texts(const char *path, struct file_texts *texts,
-                                            file_problem *problem, void *context)
+struct rules_set *file_read_rules_and_texts(const struct file_reading *reading,
+                                            struct file_texts *texts)
 {
-    return load(&(struct file_reading){.path = path, .problem = problem, .context = context},
-                texts);
+    return load(reading, texts);
 }
 
 void file_print_problem(void *context, const struct file_finding *finding)

@@ -41,9 +41,9 @@ struct file_reading {
 
 struct rules_set *file_read_rules(const struct file_reading *reading);
 
-/* The same with seed 0, and what was read, to be freed whatever the result; path stays as long. */
-struct rules_set *file_load_rules_and_texts(const char *path, struct file_texts *texts,
-                                            file_problem *problem, void *context);
+/* The same, and what was read, to be freed whatever the result; the path stays as long. */
+struct rules_set *file_read_rules_and_texts(const struct file_reading *reading,
+                                            struct file_texts *texts);
 
 /* A problem handler: a line to stderr. */
 file_problem file_print_problem;

@@ -221,3 +221,29 @@ def test_wrong_command_lines_and_files(bench):
     assert done.returncode == 1 and "larger than a frame" in done.stderr
     done = bench.run("explain", "/absent.yml")
     assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_the_candidate_is_explained_too(bench):
+    with open(bench.directory + "/rules.yml", "w") as file:
+        file.write("""listen: tcp://127.0.0.1:0
+candidate: new.yml
+rules: [ { name: a, key: src, limits: { limit: 5, window: 1h } } ]
+""")
+    with open(bench.directory + "/new.yml", "w") as file:
+        file.write("""listen: tcp://127.0.0.1:0
+rules: [ { name: b, match: { tenant: acme }, action: deny } ]
+""")
+    done = bench.run("explain", bench.directory + "/rules.yml", "src=192.0.2.1", "tenant=acme")
+    assert (done.returncode, done.stderr) == (0, "")
+    active, found, candidate = done.stdout.partition(f"\nits candidate {bench.directory}/new.yml\n")
+    assert found
+    assert "  tenant=acme (string), which no rule reads\n" in active
+    assert "  rule=a\n" in active and "  rule=b\n" not in active
+    assert "  tenant=acme (string)\n" in candidate
+    assert "  deny=true\n  rule=b\n" in candidate
+
+    with open(bench.directory + "/new.yml", "a") as file:
+        file.write("rulse: []\n")
+    done = bench.run("explain", bench.directory + "/rules.yml", "src=192.0.2.1")
+    assert done.returncode == 1
+    assert f'{bench.directory}/new.yml:3:1: unknown key "rulse"' in done.stderr
