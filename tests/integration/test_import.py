@@ -325,13 +325,13 @@ def test_the_same_limits_apply_as_by_ratelimit(bench):
     seed = int(os.environ.get("SLUICE_TEST_SEED", time.time_ns()))
     print(f"SLUICE_TEST_SEED={seed}")
     chance = random.Random(seed)
-    for _ in range(15):
+    for _ in range(10):
         descriptors = some_descriptors(chance, iter(range(1, 10000)), 1)
         done = convert(bench, json.dumps({"domain": "d", "descriptors": descriptors}))
         assert done.returncode == 0, done.stderr
         path = pathlib.Path(bench.directory) / "rules.yml"
         path.write_text(done.stdout)
-        for _ in range(6):
+        for _ in range(5):
             request = {key: chance.choice([*VALUES, "xyz", "q"])
                        for key in KEYS if chance.random() < 0.75}
             limits = [int(limit.split()[0])

@@ -45,13 +45,21 @@ class Tables(stack.HAProxy):
             block=block.replace("/etc/haproxy/", f"{directory}/")))
         self.files = ["-f", self.config_path]
         self.check()
-        stack.Program.__init__(self, "tables", [binary, "-db", *self.files], directory)
+
+    def start(self, directory):
+        stack.Program.__init__(self, "tables", [self.binary, "-db", *self.files], directory)
+
+
+def written(bench, binary, name):
+    """Its configuration, which haproxy -c is content with; and the rules beside it."""
+    _, kind, block, rules = BLOCKS[NAMES.index(name)]
+    mode = "tcp" if kind.endswith("tcp") else "http"
+    return Tables(binary, stack.pathlib.Path(bench.directory), block, mode, bench.api().port), rules
 
 
 def tables(bench, binary, name):
-    _, kind, block, rules = BLOCKS[NAMES.index(name)]
-    mode = "tcp" if kind.endswith("tcp") else "http"
-    made = Tables(binary, stack.pathlib.Path(bench.directory), block, mode, bench.api().port)
+    made, rules = written(bench, binary, name)
+    made.start(bench.directory)
     bench.programs.append(made)
     stack.wait_until(lambda: made.stats_path.exists(), "HAProxy to have started")
     return made, rules
@@ -59,7 +67,7 @@ def tables(bench, binary, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_haproxy_takes_it(bench, haproxy_binary, name):
-    tables(bench, haproxy_binary, name)
+    written(bench, haproxy_binary, name)
 
 
 def statuses(port, count, path="/", method="GET", answer="200", claimed="192.0.2.1"):

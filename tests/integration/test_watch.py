@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 
 import pytest
 import stack
@@ -128,3 +129,23 @@ def test_standard_input_can_not_be_watched(bench, arguments):
     done = bench.run("serve", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert "expected -c to name a file" in done.stderr
+
+
+def test_what_was_restarted_in_place_goes_on_watching(bench):
+    path = pathlib.Path(bench.directory) / "rules.yml"
+    path.write_text(rules(bench, 10))
+    agent = watching(bench, path)
+    agent.send_signal(signal.SIGUSR2)
+    agent.wait_for_log('msg="ready"', count=2)
+    path.write_text(rules(bench, 11))
+    wait_for(bench, 11)
+
+
+def test_a_candidate_is_watched_too(bench):
+    path = pathlib.Path(bench.directory) / "rules.yml"
+    candidate = path.with_name("candidate.yml")
+    path.write_text("candidate: candidate.yml\n" + rules(bench, 10))
+    candidate.write_text(rules(bench, 11))
+    agent = watching(bench, path)
+    candidate.write_text(rules(bench, 11) + LIMIT.format(name="another", limit=3))
+    agent.wait_for_log(r"a candidate is compared with the rules.* rules=2")
