@@ -11,7 +11,7 @@ import stack
 import manifests
 
 OBJECTS = manifests.read()
-SCRIPTS = ["start", "rejoin", "form", "redis-cluster-init", "ready"]
+SCRIPTS = ["start", "rejoin", "form", "redis-cluster-init", "leave", "ready"]
 
 
 def test_all_that_is_named_is_there():

@@ -177,6 +177,21 @@ def test_what_is_embedded_makes_a_cluster_that_agents_count_in(bench):
     allowed = [ask(bench, name, **login)["allow"] for name in 4 * ["one", "two"]]
     assert allowed == 5 * ["true"] + 3 * ["false"]
 
+    # Those that are asked to go hand over first, and agents follow; what was counted is there.
+    primaries = [n for n in range(6) if pods.ask(n, "role").startswith("master")]
+    assert len(primaries) == 3
+    for number in primaries:
+        left = pods.run("leave", number)
+        assert (left.returncode, left.stderr) == (0, "")
+        assert pods.ask(number, "role").startswith("slave")
+        stack.wait_until(
+            lambda: {ask(bench, "one", src=f"192.0.2.{100 + i}")["source"] for i in range(20)} ==
+            {"redis"}, "the agent to have followed")
+    assert ask(bench, "one", **login)["deny"] == "true"
+    # A replica just goes.
+    assert (pods.run("leave", primaries[0]).returncode, pods.ask(primaries[0], "role")[:5]) == (
+        0, "slave")
+
     # All pods are made anew, with other addresses: they find each other, and what was counted is there.
     pods.stop()
     pods.start("0.78")

@@ -200,6 +200,8 @@ class Check:
         commands = container.get("command", []) + container.get("args", [])
         for probe in ("startupProbe", "readinessProbe"):
             commands += container.get(probe, {}).get("exec", {}).get("command", [])
+        for hook in container.get("lifecycle", {}).values():
+            commands += hook["exec"]["command"]
         for word in commands:
             self.check_file(where, word, container, volumes)
 
