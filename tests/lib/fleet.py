@@ -190,7 +190,10 @@ def metrics(agent):
 
 def connected(agent):
     """Whether each of its workers is connected to all shards."""
-    said = metrics(agent)
+    return connected_by(metrics(agent))
+
+
+def connected_by(said):
     up = [number for _, number in said.all("sluice_redis_up")]
     return 0 < said.sum("sluice_topology_shards") <= up.count(said.sum("sluice_workers"))
 
@@ -323,17 +326,17 @@ class Result:
 EDGE = 20_000
 
 
-def by_window(grants, window):
+def by_window(grants, window, edge=EDGE):
     """{index: [sure, unsure]} of one key's grants: certainly of that window; perhaps of it."""
     windows = {}
     for asked_at, answered_at in grants:
-        first, last = (asked_at - EDGE) // window, (answered_at + EDGE) // window
+        first, last = (asked_at - edge) // window, (answered_at + edge) // window
         for index in range(first, last + 1):
             windows.setdefault(index, [0, 0])[first != last] += 1
     return windows
 
 
-def most_in_a_span(grants, span):
+def most_in_a_span(grants, span, edge=EDGE):
     """How many of one key's grants certainly fell into some span of that length."""
     grants = sorted(grants)
     most = 0
@@ -341,7 +344,7 @@ def most_in_a_span(grants, span):
     # From the last backwards: `ends` are the answers to all that were asked at or after asked_at.
     for asked_at, answered_at in reversed(grants):
         bisect.insort(ends, answered_at)
-        most = max(most, bisect.bisect_right(ends, asked_at + span - EDGE))
+        most = max(most, bisect.bisect_right(ends, asked_at + span - edge))
     return most
 
 
