@@ -14,17 +14,6 @@ bool spop_next_message(struct cursor *c, struct spop_message *message)
     return !c->error;
 }
 
-bool spop_next_argument(struct cursor *c, struct spop_message *message,
-                        struct spop_argument *argument)
-{
-    if (message->arguments_left == 0)
-        return false;
-    message->arguments_left--;
-    argument->name = spop_read_string(c);
-    spop_read_value(c, &argument->value);
-    return !c->error;
-}
-
 void spop_write_message(struct writer *w, struct slice name, uint8_t arguments)
 {
     spop_write_string(w, name);

@@ -70,7 +70,19 @@ static inline struct slice spop_read_string(struct cursor *c)
  * ways an unknown type is ERROR_MALFORMED, and a 32-bit integer that doesn't fit 32 bits
  * ERROR_RANGE. What could not be read is VALUE_NULL. */
 void spop_write_value(struct writer *w, const struct value *value);
-void spop_read_value(struct cursor *c, struct value *value);
+void spop__read_other_value(struct cursor *c, struct value *value);
+
+/* Nearly all values are texts. */
+static inline void spop_read_value(struct cursor *c, struct value *value)
+{
+    if (cursor_left(c) == 0 || *c->position != VALUE_STRING) {
+        spop__read_other_value(c, value);
+        return;
+    }
+    c->position++;
+    value->bytes = spop_read_string(c);
+    value->type = c->error ? VALUE_NULL : VALUE_STRING;
+}
 
 /* ---- status codes -------------------------------------------------------------------------- */
 
@@ -231,8 +243,17 @@ struct spop_argument {
  * Arguments that the caller didn't read are skipped by the next spop_next_message, hence the {0}
  * before the first. Both return false at the end and at the first error. */
 bool spop_next_message(struct cursor *c, struct spop_message *message);
-bool spop_next_argument(struct cursor *c, struct spop_message *message,
-                        struct spop_argument *argument);
+
+static inline bool spop_next_argument(struct cursor *c, struct spop_message *message,
+                                      struct spop_argument *argument)
+{
+    if (message->arguments_left == 0)
+        return false;
+    message->arguments_left--;
+    argument->name = spop_read_string(c);
+    spop_read_value(c, &argument->value);
+    return !c->error;
+}
 
 /* The client's side, inside a NOTIFY frame begun with spop_frame_begin: a message, then exactly
  * `arguments` arguments. */

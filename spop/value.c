@@ -72,7 +72,7 @@ static void read_address(struct cursor *c, uint8_t address[16], size_t size)
 
 /* Field by field into *value: a struct put together on the stack and returned costs as much again.
  */
-void spop_read_value(struct cursor *c, struct value *value)
+void spop__read_other_value(struct cursor *c, struct value *value)
 {
     uint8_t first = cursor_uint8(c);
     value->type = VALUE_NULL;
