@@ -21,9 +21,10 @@ bool rules__key_value(const struct rules__key_part *part, const struct value *va
     return true;
 }
 
-/* Each part is a tag and as many bytes as the tag says, so that no two lists of values are written
- * alike; a text is written as its hash. */
-#define PART_MAX 17
+/* Each part is a tag and as many bytes as the tag, or the length behind it, says, so that no two
+ * lists of values are written alike. A text that isn't short is written as its hash. */
+#define TEXT_SHORT 32
+#define PART_MAX   (1 + 1 + TEXT_SHORT)
 
 static void write_hash(struct writer *w, struct hash128 hash)
 {
@@ -58,6 +59,19 @@ static struct hash128 hash_text(const struct rules__key_part *part, struct slice
     return hash;
 }
 
+static void write_text(const struct rules__key_part *part, struct slice text, uint64_t seed,
+                       struct writer *w)
+{
+    if (text.size > TEXT_SHORT || part->lower || part->segments) {
+        writer_uint8(w, 's');
+        write_hash(w, hash_text(part, text, seed));
+    } else {
+        writer_uint8(w, 'S');
+        writer_uint8(w, (uint8_t)text.size);
+        writer_bytes(w, text);
+    }
+}
+
 static void write_part(const struct rules__key_part *part, const struct value *value, uint64_t seed,
                        struct writer *w)
 {
@@ -85,8 +99,7 @@ static void write_part(const struct rules__key_part *part, const struct value *v
         break;
     case VALUE_STRING:
     case VALUE_BINARY:
-        writer_uint8(w, 's');
-        write_hash(w, hash_text(part, value->bytes, seed));
+        write_text(part, value->bytes, seed, w);
         break;
     }
 }
