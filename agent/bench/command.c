@@ -13,7 +13,7 @@
 #define DURATION_MAX UINT64_C(86400000000) /* microseconds */
 #define TIMEOUT_MAX  UINT64_C(3600000000)
 
-/* What HAProxy asks with the shipped configuration. */
+/* What rules can use of what HAProxy sends with the shipped configuration. */
 static const char *const usual_arguments[] = {
     "src:ipv4={key}", "method=GET", "path=/api/orders", "host=www.example.org", "api_key=key-{key}",
 };
@@ -49,7 +49,7 @@ static void print_help(FILE *stream)
         "  -h, --help          this text\n\n"
         "The arguments of the message are NAME=VALUE or NAME:TYPE=VALUE. {key} in a string is\n"
         "the key's number; NAME:ipv4={key} and NAME:ipv6={key} are an address for each. Without\n"
-        "any it is what haproxy/spoe-sluice.conf asks:\n ",
+        "any it is these, which haproxy/spoe-sluice.conf sends too:\n ",
         BENCH_KEYS_MAX);
     for (size_t i = 0; i < sizeof(usual_arguments) / sizeof(usual_arguments[0]); i++)
         fprintf(stream, "%s%s", i == 3 ? "\n  " : " ", usual_arguments[i]);
