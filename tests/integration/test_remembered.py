@@ -10,6 +10,9 @@ from test_lifecycle import metric
 
 # As the comment of the shipped files says.
 TAKEN_IN = [("#+ ", "")]
+NAMED = [("    #   http-request set-var(txn.sluice.rule)", "    http-request set-var(txn.sluice.rule)"),
+         ("    #   http-request set-var(txn.sluice.source)",
+          "    http-request set-var(txn.sluice.source)")]
 
 HAMMERED = "192.0.2.7"
 
@@ -22,7 +25,7 @@ def rules(*added, limit=2, window="1h", store=""):
 
 def start(bench, binary, text):
     agent = bench.agent(text)
-    return agent, bench.haproxy(binary, config_edits=TAKEN_IN)
+    return agent, bench.haproxy(binary, config_edits=[*TAKEN_IN, *NAMED])
 
 
 def ask(haproxy, client=HAMMERED, path="/api/orders", method="GET"):
@@ -70,6 +73,15 @@ def test_a_flood_is_refused_without_asking(bench, haproxy_binary):
         ("429", "client", "haproxy"): 30,
         ("200", "-", "-"): 1,
     }
+
+
+def test_the_log_tells_who_refused(bench, haproxy_binary):
+    bench.agent(rules(limit=0))
+    haproxy = bench.haproxy(haproxy_binary, config_edits=TAKEN_IN)
+    assert [ask(haproxy).status for _ in range(3)] == [429] * 3
+    lines = haproxy.wait_for_log(r" 429 \d+ - - (\S+) .*rule=(\S+) source=(\S+) .*error=- ", count=3)
+    assert sorted(line.groups() for line in lines) == [
+        ("LR--", "-", "-"), ("LR--", "-", "-"), ("PR--", "client", "memory")]
 
 
 def test_who_counts_as_one_is_remembered_as_one(bench, haproxy_binary):
@@ -121,8 +133,11 @@ def test_agents_with_clocks_of_their_own(bench, haproxy_binary):
     agent = bench.agent(rules())
     haproxy = bench.haproxy(haproxy_binary, config_edits=[
         *TAKEN_IN,
+        ("    http-request send-spoe-group", "    http-request set-var(txn.now) date\n"
+         "    http-request send-spoe-group"),
         ("    http-request sc-set-gpt(0,0) var(txn.sluice.retry_at)",
-         "    http-request set-var(txn.until) var(txn.now),add(txn.sluice.retry_after)\n"
+         "    http-request set-var(txn.until) var(txn.now),add(txn.sluice.retry_after) "
+         "if { sc0_tracked }\n"
          "    http-request sc-set-gpt(0,0) var(txn.until)"),
     ])
     answers = [ask(haproxy) for _ in range(6)]
