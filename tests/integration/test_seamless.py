@@ -1,6 +1,7 @@
 """Restarts that nobody notices: in place, by SIGUSR2, with the connections; and by another process,
 with the listening sockets that a service manager holds."""
 
+import json
 import os
 import re
 import shutil
@@ -8,7 +9,9 @@ import signal
 import socket
 import subprocess
 
+import fleet as fleets
 import pytest
+import redis
 import spop
 import stack
 from load import Load
@@ -140,6 +143,21 @@ def test_a_restart_in_place_keeps_connections_and_listeners(bench):
     agent.stop()
     assert not os.path.exists(bench.socket())
     assert not os.path.exists(bench.socket("admin"))
+
+
+def test_counts_on_redis_outlive_a_restart_in_place(bench):
+    with redis.Server(bench.directory) as server:
+        agent = bench.agent(f"store: {json.dumps(fleets.single(server, **fleets.PATIENT))}\n" + RULES)
+        with spop.Connection(agent.tcp_address()) as connection:
+            connection.hello()
+            assert connection.ask(ASK)["remaining"] == 999
+            restart(agent)
+            stack.wait_until(
+                lambda: connection.ask(ASK)["source"] == "redis", "the new program to reach Redis")
+            assert connection.ask(ASK)["remaining"] <= 997
+        before = descriptors(agent)
+        restart(agent)
+        stack.wait_until(lambda: descriptors(agent) <= before, "no more descriptors than before")
 
 
 def test_what_only_a_restart_changes(bench):
