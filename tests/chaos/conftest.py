@@ -1,27 +1,3 @@
-"""The chaos suite: at full size, and with numbers. `report` keeps what a test has measured."""
+"""The chaos suite: at full size, and with numbers."""
 
-import json
-import os
-import pathlib
-
-import pytest
-
-
-@pytest.fixture
-def report(request):
-    """report("what", {name: number}): a line of what the suite has measured, in the file
-    $SLUICE_MEASURED."""
-    path = os.environ.get("SLUICE_MEASURED")
-
-    def write(what, measured):
-        line = f"{what}: " + ", ".join(f"{name} {show(n)}" for name, n in measured.items())
-        print(line)
-        if path:
-            with open(path, "a", encoding="utf-8") as file:
-                file.write(line + "\n")
-
-    return write
-
-
-def show(number):
-    return f"{number:.3g}" if isinstance(number, float) and number != int(number) else f"{number:.0f}"
+from measured import report  # noqa: F401  the fixture

@@ -1,5 +1,7 @@
 """Load on HAProxy from threads of this process, bounded in number; keeps every answer."""
 
+import http.client
+import itertools
 import threading
 
 import stack
@@ -11,11 +13,14 @@ class Load:
     """Asks for `path` from `threads` threads, a connection a request, until stop().
 
     Each request is on a connection of its own: with keep-alive, a request that meets a proxy closing
-    an idle connection would be lost through nobody's fault."""
+    an idle connection would be lost through nobody's fault. headers: a function of the request's
+    number, from 0."""
 
-    def __init__(self, port, path="/api/orders", threads=6):
+    def __init__(self, port, path="/api/orders", threads=6, headers=lambda number: None):
         self.port = port
         self.path = path
+        self.headers = headers
+        self.numbers = itertools.count()
         self.answers = []
         self.errors = []
         self.lock = threading.Lock()
@@ -29,8 +34,9 @@ class Load:
             if self.stopping.is_set():
                 return
             try:
-                answer = stack.request(self.port, self.path)
-            except OSError as error:
+                answer = stack.request(self.port, self.path,
+                                       headers=self.headers(next(self.numbers)))
+            except (OSError, http.client.HTTPException) as error:
                 with self.lock:
                     self.errors.append(repr(error))
                 continue
