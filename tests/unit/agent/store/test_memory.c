@@ -49,8 +49,12 @@ struct hammer {
 static void *hammer(void *argument)
 {
     struct hammer *h = argument;
-    for (int i = 0; i < 20000; i++)
-        h->granted += grant(h->store, 7, &per_minute, START + (uint64_t)i);
+    for (uint64_t i = 0; i < 20000; i++) {
+        h->granted += grant(h->store, 7, &per_minute, START + i);
+        /* Others come meanwhile, for which there are ever more cells. */
+        store_expect(h->store, key_of(1000 + i));
+        grant(h->store, 1000 + i, &per_minute, START + i);
+    }
     return NULL;
 }
 
