@@ -438,6 +438,11 @@ static enum store_status redis_take(struct store *store, struct store_take *take
     return STORE_PENDING;
 }
 
+static void redis_expect(struct store *store, struct hash128 key)
+{
+    redis_cells_expect(&redis__of(store)->cells, key);
+}
+
 static bool redis_refuses(struct store *store, struct store_take *take, uint64_t now)
 {
     struct store_redis *redis = redis__of(store);
@@ -486,6 +491,7 @@ static const struct store_operations redis_operations = {
     .names_keys = true,
     .take = redis_take,
     .give = redis_give,
+    .expect = redis_expect,
     .refuses = redis_refuses,
     .known = redis_known,
     .withdraw = redis_withdraw,

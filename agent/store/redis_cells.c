@@ -6,6 +6,7 @@
 #define EVICTION_TRIES 32
 
 #define BUCKETS_AT_FIRST 64
+#define BUCKETS_A_CELL   2 /* so that most are alone in theirs */
 
 /* The whole table is swept in about so many sweeps. */
 #define SWEEP_PARTS 512
@@ -20,7 +21,7 @@ bool redis_cells_open(struct redis_cells *cells, size_t max)
                                   .buckets_used = BUCKETS_AT_FIRST,
                                   .bucket_base = BUCKETS_AT_FIRST};
     TAILQ_INIT(&cells->by_use);
-    while (cells->bucket_count < max && cells->bucket_count < SIZE_MAX / 4)
+    while (cells->bucket_count < BUCKETS_A_CELL * max && cells->bucket_count < SIZE_MAX / 4)
         cells->bucket_count *= 2;
     cells->buckets = calloc(cells->bucket_count, sizeof(struct redis_cell *));
     return cells->buckets != NULL;
@@ -99,6 +100,16 @@ struct redis_cell *redis_cells_find(struct redis_cells *cells, struct hash128 ha
     return cell;
 }
 
+void redis_cells_expect(struct redis_cells *cells, struct hash128 hash)
+{
+    const struct redis_cell *cell = *bucket_of(cells, hash);
+    if (!cell)
+        return;
+    __builtin_prefetch(&cell->cell.limit);
+    __builtin_prefetch(&cell->cell.denied_until);
+    __builtin_prefetch(&cell->listed);
+}
+
 /* Forgets the cell used longest ago of those that can be. */
 static bool make_room(struct redis_cells *cells)
 {
@@ -133,7 +144,9 @@ struct redis_cell *redis_cells_add(struct redis_cells *cells, struct hash128 has
     cell->next = *bucket;
     *bucket = cell;
     list_last(cells, cell);
-    if (++cells->count > cells->buckets_used && cells->buckets_used < cells->bucket_count)
+    cells->count++;
+    while (cells->buckets_used < BUCKETS_A_CELL * cells->count &&
+           cells->buckets_used < cells->bucket_count)
         use_another_bucket(cells);
     return cell;
 }

@@ -67,6 +67,10 @@ void redis_cells_close(struct redis_cells *cells);
 /* NULL when it isn't known. The cell counts as used. */
 struct redis_cell *redis_cells_find(struct redis_cells *cells, struct hash128 hash);
 
+/* The key is to be looked for soon: what that reads, and a refusal that is remembered, may be
+ * fetched meanwhile. */
+void redis_cells_expect(struct redis_cells *cells, struct hash128 hash);
+
 /* A new cell for a key that isn't known. NULL when out of memory, or when the table is full of
  * cells that are in use. *evicted says that another one made room. */
 struct redis_cell *redis_cells_add(struct redis_cells *cells, struct hash128 hash, struct slice key,
