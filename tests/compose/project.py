@@ -24,13 +24,13 @@ SERVERS = tuple(f"redis-{n}" for n in range(1, 7))
 PATIENCE = 180.0
 
 # What an answer must keep, made long: so that what fails counts, and not that a machine is slow. (service,
-# file in the container): (shipped file, what is put in place of what).
+# file or folder in the container): (shipped file, what is put in place of what).
 PATIENT = {
     ("haproxy", "/usr/local/etc/haproxy/spoe-sluice.conf"): (
         "haproxy/spoe-sluice.conf", ("timeout processing 50ms", "timeout processing 20s")),
     ("haproxy", "/usr/local/etc/haproxy/haproxy.cfg"): (
         "haproxy/distributed.cfg", ("timeout connect 20ms", "timeout connect 1s")),
-    **{(agent, "/etc/sluice/sluice.yml"): (
+    **{(agent, "/etc/sluice"): (
         "config/distributed.yml", ("deadline: 25ms", "deadline: 10s")) for agent in AGENTS},
 }
 
@@ -70,16 +70,19 @@ class Project:
     def override(self):
         """What only the rehearsal needs, as a second file for compose."""
         services = {}
+        self.folder.chmod(0o755) # containers are nobody's
+        self.rules = self.folder / "sluice/distributed.yml"
         if not self.grafana:
             services["grafana"] = {"profiles": ["not-rehearsed"]} # which isn't started, then
         for (service, target), (shipped, edit) in PATIENT.items():
-            source = self.folder / pathlib.Path(shipped).name
-            source.write_text(stack.replace((stack.ROOT / shipped).read_text(), edit))
+            source = self.folder / pathlib.Path(target).name
+            file = source if source.suffix else source / pathlib.Path(shipped).name
+            file.parent.mkdir(mode=0o755, exist_ok=True)
+            file.write_text(stack.replace((stack.ROOT / shipped).read_text(), edit))
             services.setdefault(service, {"volumes": []})["volumes"].append(
                 f"{source}:{target}:ro")
         path = self.folder / "override.yml"
         path.write_text(json.dumps({"services": services})) # JSON is YAML too
-        self.folder.chmod(0o755) # containers are nobody's
         return path
 
     def compose(self, *arguments, check=True):

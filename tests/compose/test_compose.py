@@ -114,6 +114,26 @@ def test_refusals_say_when_to_come_back(up):
     assert "by the rule trial" in refused.body
 
 
+def test_changed_rules_are_in_force_by_themselves(up):
+    """Saved as editors do it: a new file takes the old one's place."""
+    shipped = up.rules.read_text()
+
+    def change(text, limit):
+        new = up.rules.with_suffix(".new")
+        new.write_text(text)
+        new.replace(up.rules)
+        policy = f'"trial";q={limit};w=3600'
+
+        def all_agents():
+            answers = ask_with_key(up, "/api/changed", f"trial-changed-{limit}", 9)
+            return {answer.headers["ratelimit-policy"] for answer in answers} == {policy}
+
+        stack.wait_until(all_agents, f"a limit of {limit}")
+
+    change(shipped.replace("limit: 100, window: 1h", "limit: 101, window: 1h"), 101)
+    change(shipped, 100)
+
+
 # ---- Prometheus ----------------------------------------------------------------------------------
 
 
