@@ -103,9 +103,11 @@ static void read_key(struct admin_question *question, const struct rules_set *se
     struct writer w = writer_open(room, TEXT_MAX - question->text_size);
     const struct rules_rule *rule = rules_find(set, question->rule);
     struct value *values = calloc(set->slot_count + 1, sizeof(*values));
-    if (!values)
+    if (!values) {
         fail(question, "out of memory", "another time");
-    else if (!rule)
+        return;
+    }
+    if (!rule)
         fail(question, "there is no such rule", "the name of one that /rules lists");
     else if (!rules_subject_parse(rule, question->key, values, &w))
         fail(question, "this is no key of the rule's, or one of which a part is hashed or cut",

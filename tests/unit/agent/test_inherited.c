@@ -229,7 +229,7 @@ END_TEST
 
 START_TEST(as_many_as_there_can_be)
 {
-    char number[8];
+    char number[12];
     struct rules_settings settings = {.listener_count = RULES_MAX_LISTENERS, .has_admin = true};
     char why[SOCKET_WHY_MAX] = "";
     struct inherited inherited;

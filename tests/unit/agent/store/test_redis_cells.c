@@ -34,7 +34,7 @@ START_TEST(what_is_added_is_found)
     for (uint64_t key = 0; key < MANY; key++)
         ck_assert_ptr_nonnull(redis_cells_find(&cells, hash_of(key)));
     ck_assert_uint_eq(cells.count, MANY);
-    ck_assert_uint_eq(cells.buckets_used, 2 * MANY);
+    ck_assert_uint_eq(cells.buckets_used, (size_t)2 * MANY);
     redis_cells_close(&cells);
 }
 END_TEST
