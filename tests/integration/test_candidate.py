@@ -318,4 +318,7 @@ def test_validate_looks_into_the_candidate(bench):
         f"{main}:3:12: candidate is \"new/rewrite.yml\": No such file or directory, expected a file "
         "that can be read\n")
     # Who doesn't use it doesn't need it.
-    assert bench.run("explain", main, "src=192.0.2.1").returncode == 0
+    log = write(bench, "log.json", '{"time": "2026-01-02T03:04:05Z", "src": "192.0.2.1"}\n')
+    assert bench.run("replay", main, "--log", log, "--format", "json").returncode == 0
+    # Who does says the same of it.
+    assert bench.run("explain", main, "src=192.0.2.1").stderr == done.stderr.splitlines(True)[0]
