@@ -36,8 +36,7 @@ static void write_sources(const struct control *control, FILE *stream)
                     "sluice_decisions_by_source_total{source=\"%.*s\",outcome=\"%s\"} %" PRIu64
                     "\n",
                     SLICE_ARGS(source), words[allowed],
-                    totals_of_decisions(control, offsetof(struct engine_counters, by_source) +
-                                                     (2 * i + allowed) * sizeof(struct counter)));
+                    TOTAL_DECISIONS_AT(control, by_source, 2 * i + allowed));
     }
 }
 
@@ -127,11 +126,9 @@ static void write_connections(const struct control *control, FILE *stream)
     metrics__head(stream, "sluice_frames_refused_total", "counter",
                   "Frames answered by AGENT-DISCONNECT, by SPOP status code.");
     for (size_t code = 1; code < CONNECTION_CODES; code++) {
-        size_t offset =
-            offsetof(struct connection_counters, frames_refused) + code * sizeof(struct counter);
         unsigned shown = code == CONNECTION_CODES - 1 ? SPOP_UNKNOWN : (unsigned)code;
         fprintf(stream, "sluice_frames_refused_total{code=\"%u\"} %" PRIu64 "\n", shown,
-                totals_of_connections(control, offset));
+                TOTAL_CONNECTIONS_AT(control, frames_refused, code));
     }
 }
 

@@ -1,11 +1,6 @@
 #include "agent/metrics_parts.h"
 #include "agent/totals.h"
 
-/* Of one of an array of counters. */
-#define SUM_AT(control, array, index)                                                              \
-    totals_of_comparisons((control), offsetof(struct comparison_counters, array) +                 \
-                                         (index) * sizeof(struct counter))
-
 static void write_decisions(const struct control *control, FILE *stream)
 {
     static const char *const words[2] = {"refuse", "allow"};
@@ -18,7 +13,7 @@ static void write_decisions(const struct control *control, FILE *stream)
                     "sluice_candidate_decisions_total{active=\"%s\",candidate=\"%s\"} %" PRIu64
                     "\n",
                     words[active], words[candidate],
-                    SUM_AT(control, decisions, 2 * active + candidate));
+                    TOTAL_COMPARISONS_AT(control, decisions, 2 * active + candidate));
 }
 
 static void write_difference(const struct control *control, FILE *stream, size_t index,
@@ -29,7 +24,7 @@ static void write_difference(const struct control *control, FILE *stream, size_t
         [COMPARISON_CANDIDATE] = "candidate",
     };
     fprintf(stream, "sluice_candidate_differences_total{by=\"%s\",rule=\"%.*s\"} %" PRIu64 "\n",
-            sides[side], SLICE_ARGS(rule), SUM_AT(control, differences, index));
+            sides[side], SLICE_ARGS(rule), TOTAL_COMPARISONS_AT(control, differences, index));
 }
 
 /* No rule can be called as those are that there was no room for. */
@@ -59,7 +54,7 @@ static void write_skipped(const struct control *control, FILE *stream)
                   "Requests that were not compared, by reason.");
     for (size_t i = 0; i < COMPARISON_SKIPS; i++)
         fprintf(stream, "sluice_candidate_skipped_total{reason=\"%s\"} %" PRIu64 "\n", reasons[i],
-                SUM_AT(control, skipped, i));
+                TOTAL_COMPARISONS_AT(control, skipped, i));
 }
 
 void metrics__write_candidate(const struct control *control, FILE *stream)
@@ -70,6 +65,6 @@ void metrics__write_candidate(const struct control *control, FILE *stream)
     write_differences(control, stream);
     metrics__single(stream, "sluice_candidate_fallbacks_total", "counter",
                     "Requests compared although on_store_error answered for the candidate's store.",
-                    SUM_AT(control, fallbacks, 0));
+                    TOTAL_COMPARISONS_AT(control, fallbacks, 0));
     write_skipped(control, stream);
 }

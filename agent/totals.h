@@ -13,6 +13,16 @@ uint64_t totals_of_connections(const struct control *control, size_t offset);
 uint64_t totals_of_store(const struct control *control, size_t offset);
 uint64_t totals_of_calls(const struct control *control, size_t offset);
 
+/* Of an array of counters, the one at an index. */
+#define TOTAL_DECISIONS_AT(control, array, index)                                                  \
+    totals_of_decisions(control, TOTALS_AT(struct engine_counters, array, index))
+#define TOTAL_COMPARISONS_AT(control, array, index)                                                \
+    totals_of_comparisons(control, TOTALS_AT(struct comparison_counters, array, index))
+#define TOTAL_CONNECTIONS_AT(control, array, index)                                                \
+    totals_of_connections(control, TOTALS_AT(struct connection_counters, array, index))
+#define TOTALS_AT(counters, array, index)                                                          \
+    (offsetof(counters, array) + (index) * sizeof(struct counter))
+
 #define TOTAL_DECISIONS(control, field)                                                            \
     totals_of_decisions(control, offsetof(struct engine_counters, field))
 #define TOTAL_CONNECTIONS(control, field)                                                          \

@@ -23,13 +23,11 @@ static json_t *sources_json(const struct control *control)
     for (size_t i = 0; i <= STORE_SOURCES; i++) {
         struct slice source =
             i < STORE_SOURCES ? store_source_name((enum store_source)i) : SLICE("none");
-        size_t offset =
-            offsetof(struct engine_counters, by_source) + 2 * i * sizeof(struct counter);
         json_array_append_new(
             json,
             json_pack("{s:o, s:o, s:o}", "source", admin_text(source), "allowed",
-                      admin_number(totals_of_decisions(control, offset + sizeof(struct counter))),
-                      "refused", admin_number(totals_of_decisions(control, offset))));
+                      admin_number(TOTAL_DECISIONS_AT(control, by_source, 2 * i + 1)), "refused",
+                      admin_number(TOTAL_DECISIONS_AT(control, by_source, 2 * i))));
     }
     return json;
 }
@@ -127,9 +125,8 @@ static json_t *reloads_json(const struct control *control)
 
 static json_t *compared(const struct control *control, bool active, bool candidate)
 {
-    return admin_number(totals_of_comparisons(
-        control, offsetof(struct comparison_counters, decisions) +
-                     (2 * (size_t)active + (size_t)candidate) * sizeof(struct counter)));
+    return admin_number(
+        TOTAL_COMPARISONS_AT(control, decisions, 2 * (size_t)active + (size_t)candidate));
 }
 
 static json_t *differences_json(const struct control *control)
@@ -139,12 +136,11 @@ static json_t *differences_json(const struct control *control)
     json_t *json = json_array();
     for (uint32_t i = 0; i < count; i++) {
         const struct comparison_rule *rule = &rules->rules[i];
-        size_t offset =
-            offsetof(struct comparison_counters, differences) + i * sizeof(struct counter);
         json_array_append_new(
-            json, json_pack("{s:o, s:s, s:o}", "rule", admin_text(slice_of(rule->name, rule->size)),
-                            "of", rule->side == COMPARISON_ACTIVE ? "active" : "candidate",
-                            "requests", admin_number(totals_of_comparisons(control, offset))));
+            json,
+            json_pack("{s:o, s:s, s:o}", "rule", admin_text(slice_of(rule->name, rule->size)), "of",
+                      rule->side == COMPARISON_ACTIVE ? "active" : "candidate", "requests",
+                      admin_number(TOTAL_COMPARISONS_AT(control, differences, i))));
     }
     return json;
 }
