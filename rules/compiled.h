@@ -203,6 +203,10 @@ struct rules__key_reader {
     bool lower;
 };
 
+/* What the escape that s begins with (%2F) says, in digits of either case; -1 when it begins with
+ * none. */
+int rules__escaped(struct slice s);
+
 struct rules__key_reader rules__key_read(const struct rules__key_part *part, struct slice text);
 
 /* The text's next bytes: fewer than `room` at its end only. */

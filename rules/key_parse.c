@@ -1,27 +1,15 @@
 #include "rules/compiled.h"
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* Undoes the escapes of a text, behind its '='. */
 static bool read_text(struct slice text, struct value *value, struct writer *room)
 {
     const uint8_t *begin = room->position;
-    for (size_t i = 0; i < text.size; i++) {
-        uint8_t byte = text.data[i];
-        if (byte == '%') {
-            int high = i + 2 < text.size ? hex_digit(text.data[i + 1]) : -1;
-            int low = high >= 0 ? hex_digit(text.data[i + 2]) : -1;
-            if (low < 0)
-                return false;
-            byte = (uint8_t)(high << 4 | low);
-            i += 2;
-        }
-        writer_uint8(room, byte);
+    while (text.size) {
+        int escaped = rules__escaped(text);
+        if (escaped < 0 && text.data[0] == '%')
+            return false;
+        writer_uint8(room, escaped < 0 ? text.data[0] : (uint8_t)escaped);
+        text = slice_from(text, escaped < 0 ? 1 : 3);
     }
     value->type = VALUE_STRING;
     value->bytes = slice_of(begin, (size_t)(room->position - begin));

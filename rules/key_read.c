@@ -10,8 +10,7 @@ static int hex_digit(uint8_t c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* What the escape that s begins with says; -1 when it begins with none. */
-static int escaped(struct slice s)
+int rules__escaped(struct slice s)
 {
     if (s.size < 3 || s.data[0] != '%')
         return -1;
@@ -32,7 +31,7 @@ static size_t count_dots(struct slice segment)
 {
     size_t dots = 0;
     for (; segment.size; dots++) {
-        if (segment.data[0] != '.' && escaped(segment) != '.')
+        if (segment.data[0] != '.' && rules__escaped(segment) != '.')
             return 0;
         segment = slice_from(segment, segment.data[0] == '.' ? 1 : 3);
     }
@@ -70,7 +69,7 @@ static uint8_t read_path_byte(struct rules__key_reader *reader)
 {
     struct slice *piece = &reader->pieces[reader->at];
     uint8_t byte = piece->data[0];
-    int meant = escaped(*piece);
+    int meant = rules__escaped(*piece);
     if (reader->escape_left) {
         reader->escape_left--;
         byte = byte >= 'a' ? (uint8_t)(byte - 'a' + 'A') : byte;
