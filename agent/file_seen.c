@@ -2,10 +2,6 @@
 
 #include <stdlib.h>
 
-struct file_seen_entry {
-    char *path;
-};
-
 /* What tells one state of a file from another. */
 struct state {
     uint64_t device, inode, type, size;
@@ -38,17 +34,17 @@ void file_seen_add(struct file_seen *seen, const char *path, const struct stat *
     fold_text(&seen->digest, slice_of_string(path));
     fold_text(&seen->digest, text);
     seen->look = fold_state(seen->look, status);
-    struct file_seen_entry *more = NULL;
+    char **more = NULL;
     char *copy = seen->out_of_memory ? NULL : strdup(path);
     if (copy)
-        more = realloc(seen->entries, (seen->count + 1) * sizeof(*more));
+        more = realloc(seen->paths, (seen->count + 1) * sizeof(*more));
     if (!more) {
         free(copy);
         seen->out_of_memory = true;
         return;
     }
-    seen->entries = more;
-    seen->entries[seen->count++].path = copy;
+    seen->paths = more;
+    seen->paths[seen->count++] = copy;
 }
 
 uint64_t file_seen_look(const struct file_seen *seen)
@@ -56,7 +52,7 @@ uint64_t file_seen_look(const struct file_seen *seen)
     uint64_t look = 0;
     for (size_t i = 0; i < seen->count; i++) {
         struct stat status;
-        if (stat(seen->entries[i].path, &status) != 0)
+        if (stat(seen->paths[i], &status) != 0)
             memset(&status, 0, sizeof(status));
         look = fold_state(look, &status);
     }
@@ -66,7 +62,7 @@ uint64_t file_seen_look(const struct file_seen *seen)
 void file_seen_free(struct file_seen *seen)
 {
     for (size_t i = 0; i < seen->count; i++)
-        free(seen->entries[i].path);
-    free(seen->entries);
+        free(seen->paths[i]);
+    free(seen->paths);
     *seen = (struct file_seen){.count = 0};
 }

@@ -6,11 +6,9 @@
 
 #include "base/base.h"
 
-struct file_seen_entry;
-
 /* Zero-initialised is empty and ready. */
 struct file_seen {
-    struct file_seen_entry *entries;
+    char **paths; /* [count] */
     size_t count;
     struct hash128 digest; /* of all names and texts, in the order of reading */
     uint64_t look;         /* of all as they were when they were opened: file_seen_look */

@@ -37,11 +37,6 @@ static json_t *value_json(const struct value *value)
     return admin_text(writer_slice(&w));
 }
 
-static json_t *name_json(struct slice name)
-{
-    return admin_text(name);
-}
-
 static void set_value(json_t *object, struct slice name, const struct value *value)
 {
     char key[256];
@@ -82,11 +77,11 @@ static json_t *finding_json(const struct inquiry_finding *finding)
 {
     const struct rules_limit *limit = finding->limit;
     const struct limit_result *result = &finding->result;
-    json_t *json = json_pack("{s:o, s:o, s:s, s:s, s:o, s:o}", "rule", name_json(limit->rule->name),
-                             "limit", name_json(limit->name), "key", finding->subject, "algorithm",
-                             limit_algorithm_name(limit->limit.algorithm), "units",
-                             admin_number(limit->limit.units), "window_seconds",
-                             admin_seconds(limit->limit.window));
+    json_t *json = json_pack(
+        "{s:o, s:o, s:s, s:s, s:o, s:o}", "rule", admin_text(limit->rule->name), "limit",
+        admin_text(limit->name), "key", finding->subject, "algorithm",
+        limit_algorithm_name(limit->limit.algorithm), "units", admin_number(limit->limit.units),
+        "window_seconds", admin_seconds(limit->limit.window));
     if (json && limit->limit.algorithm == LIMIT_TOKEN_BUCKET)
         json_object_set_new(json, "burst", admin_number(limit->limit.burst));
     if (json)
@@ -96,7 +91,7 @@ static json_t *finding_json(const struct inquiry_finding *finding)
                       admin_number(finding->wanted), "remaining", admin_number(result->remaining),
                       "retry_after_seconds", retry_json(result), "reset_after_seconds",
                       admin_seconds(result->reset_after), "refuses", finding->is_refusal, "source",
-                      name_json(store_source_name(finding->source)), "store",
+                      admin_text(store_source_name(finding->source)), "store",
                       status_name(finding->status)));
     return json;
 }
@@ -140,7 +135,7 @@ static json_t *failures_json(const struct explained *e, const struct rules_rule 
         const struct rules_failure *failure = &failures[i];
         json_array_append_new(
             json, json_pack("{s:o, s:s, s:b, s:o, s:I, s:I}", "argument",
-                            name_json(e->set->slot_names[failure->slot]), "operator",
+                            admin_text(e->set->slot_names[failure->slot]), "operator",
                             failure->operator_name, "not", failure->unwanted, "value",
                             value_json(&e->values[failure->slot]), "line",
                             (json_int_t)failure->line, "column", (json_int_t)failure->column));
@@ -172,7 +167,7 @@ static json_t *rule_json(const struct explained *e, const struct rules_rule *rul
                          const struct rules_hit *hit)
 {
     struct slice file = rules_file_of(e->set, rule);
-    json_t *json = json_pack("{s:o, s:I, s:s}", "rule", name_json(rule->name), "line",
+    json_t *json = json_pack("{s:o, s:I, s:s}", "rule", admin_text(rule->name), "line",
                              (json_int_t)rule->line, "verdict", verdict(e, rule, hit));
     if (json && file.size)
         json_object_set_new(json, "file", admin_text(file));
@@ -181,7 +176,7 @@ static json_t *rule_json(const struct explained *e, const struct rules_rule *rul
     if (json && hit && hit->kind == RULES_HIT_NO_KEY) {
         int slot = rules_missing_key(e->matcher, rule);
         if (slot >= 0)
-            json_object_set_new(json, "missing", name_json(e->set->slot_names[slot]));
+            json_object_set_new(json, "missing", admin_text(e->set->slot_names[slot]));
     }
     if (json && hit && !hit->enforced)
         json_object_set_new(json, "enforced", json_false());
