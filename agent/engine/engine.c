@@ -238,9 +238,11 @@ static void conclude(struct engine *engine, struct engine_decision *decision)
     decision->answer.asked_at = decision->now + (ahead ? (uint64_t)*ahead : 0);
     count(&engine->counters, &decision->answer);
     rule_counters_count(engine->rule_counters, rules_of(decision), decision);
-    uint32_t denial_log = rules_of(decision)->set->settings.denial_log;
-    if (!decision->answer.allow && denial_log && engine->options.denials)
-        denial_write(decision, denial_log);
+    if (!decision->answer.allow && engine->options.denials) {
+        uint32_t per_second = rules_of(decision)->set->settings.denial_log;
+        if (per_second)
+            denial_write(decision, per_second);
+    }
     if (decision->weight)
         top_count(engine->options.top, decision, decision->weight);
     give_back(engine, decision);
