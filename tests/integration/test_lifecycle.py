@@ -8,10 +8,10 @@ import signal
 import socket
 import stat
 import threading
-import urllib.error
-import urllib.request
 
 import pytest
+
+import admin
 import spop
 import stack
 
@@ -30,18 +30,8 @@ def rules(limit):
     return RULES.replace("LIMIT", str(limit))
 
 
-def admin(agent, path):
-    """(status, text) of the admin server."""
-    port = re.search(r"admin listening.*?:(\d+)", agent.log())[1]
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=stack.WAIT) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-
-
 def metric(agent, name):
-    text = admin(agent, "/metrics")[1]
+    text = admin.request(agent, "/metrics").body
     return float(re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)[1])
 
 
@@ -297,9 +287,9 @@ def test_json_log(bench):
 
 def test_admin_addresses(bench):
     agent = bench.agent(rules(2))
-    assert admin(agent, "/health")[0] == 200
-    assert admin(agent, "/ready")[0] == 200
-    assert admin(agent, "/nothing")[0] == 404
+    assert admin.request(agent, "/health").status == 200
+    assert admin.request(agent, "/ready").status == 200
+    assert admin.request(agent, "/nothing").status == 404
     with spop.Connection(agent.tcp_address()) as connection:
         connection.hello()
         for _ in range(5):

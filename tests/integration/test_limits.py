@@ -4,8 +4,8 @@ import ipaddress
 import re
 import selectors
 import struct
-import urllib.request
 
+import admin
 import spop
 import stack
 
@@ -14,16 +14,10 @@ SRC = ipaddress.ip_address("192.0.2.1")
 
 def metric(agent, name):
     """The value of a metric, labels included in the name."""
-    text = scrape(agent, "/metrics")
+    text = admin.request(agent, "/metrics").body
     found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
     assert found, f"no {name} in:\n{text}"
     return float(found[1])
-
-
-def scrape(agent, path):
-    port = re.search(r"admin.*?127\.0\.0\.1:(\d+)", agent.log())[1]
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=stack.WAIT) as answer:
-        return answer.read().decode()
 
 
 def flood(address, connections, requests, arguments, chunk=500):

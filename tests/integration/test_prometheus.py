@@ -10,6 +10,7 @@ import subprocess
 import pytest
 import yaml
 
+import admin
 import fleet as fleets
 import prometheus
 import redis
@@ -108,7 +109,7 @@ def test_no_panel_is_empty_and_the_alerts_can_fire(bench):
         store = fleets.single(server, breaker=breaker, **{**PATIENT, "deadline": "1s"})
         fleet = Fleet(bench, store, rules, agents=2)
         watching = prometheus.Prometheus(
-            bench.directory, [fleets.admin_address(agent) for agent in fleet.agents]
+            bench.directory, [admin.address(agent) for agent in fleet.agents]
         )
         bench.programs.append(watching)
         watching.wait_ready()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from test_lifecycle import admin
+import admin
 
 ROOT = Path(__file__).resolve().parents[2]
 SLUICE = ROOT / os.environ.get("SLUICE_BINARY", "build/release/agent/sluice")
@@ -124,7 +124,7 @@ rules: [ {{ name: a, key: src, limits: {{ limit: 1, window: 1s }} }} ]
     assert shared < rows.keys()
     if not is_shared:
         rows = {name: row for name, row in rows.items() if name not in shared}
-    said = served(admin(agent, "/metrics")[1])
+    said = served(admin.request(agent, "/metrics").body)
     for name, (labels, *row) in said.items():
         if labels is None and name in rows:
             said[name] = (rows[name][0], *row)

@@ -9,13 +9,14 @@ import signal
 import socket
 import subprocess
 
+import admin
 import fleet as fleets
 import pytest
 import redis
 import spop
 import stack
 from load import Load
-from test_lifecycle import ADMIN, ASK, admin, metric
+from test_lifecycle import ADMIN, ASK, metric
 
 RULES = """
 rules:
@@ -53,7 +54,7 @@ def test_passed_sockets_outlive_the_agent(bench, sockets):
     assert agent.addresses() == [spop_address]
     assert f"address={admin_address}" in agent.log()
     assert ask(spop_address) == 999
-    assert admin(agent, "/ready")[0] == 200
+    assert admin.request(agent, "/ready").status == 200
     for end in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
         agent.expected_status = -end if end == signal.SIGKILL else 0
         agent.stop(end)

@@ -20,8 +20,13 @@ class Answer:
         return json.loads(self.body)
 
 
+def address(agent):
+    """Its HOST:PORT."""
+    return re.search(r"admin listening.*?(127\.0\.0\.1:\d+)", agent.log())[1]
+
+
 def port(agent):
-    return int(re.search(r"admin listening.*?127\.0\.0\.1:(\d+)", agent.log())[1])
+    return int(address(agent).rpartition(":")[2])
 
 
 def connect(agent):

@@ -12,8 +12,8 @@ import signal
 import subprocess
 import threading
 import time
-import urllib.request
 
+import admin
 import spop
 import stack
 
@@ -177,15 +177,8 @@ class Metrics:
         return sum(number for _, number in self.all(name, **labels))
 
 
-def admin_address(agent):
-    """Its HOST:PORT."""
-    return re.search(r"admin listening.*?(127\.0\.0\.1:\d+)", agent.log())[1]
-
-
 def metrics(agent):
-    url = f"http://{admin_address(agent)}/metrics"
-    with urllib.request.urlopen(url, timeout=stack.WAIT) as answer:
-        return Metrics(answer.read().decode())
+    return Metrics(admin.request(agent, "/metrics").body)
 
 
 def connected(agent):

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/base.h"
+
 struct random {
     uint64_t state;
 };
@@ -20,13 +22,9 @@ static inline struct random random_open(const char *test)
     return (struct random){seed};
 }
 
-/* SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014). */
 static inline uint64_t random_next(struct random *random)
 {
-    uint64_t z = random->state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
+    return chance_next(&random->state);
 }
 
 /* 0 <= result < bound; the bias of the remainder doesn't matter for tests. */
