@@ -101,7 +101,7 @@ def arguments():
     parser = argparse.ArgumentParser(
         prog="tests/run bench", description="Measures the rows of the table of targets "
         "(docs/performance.md), each side by side with what it is compared to, and writes the table "
-        "and a chart into build/bench-results. It takes about 7 minutes.")
+        "and a chart into build/bench-results. It takes about 5 minutes.")
     parser.add_argument("rows", nargs="*", type=int, metavar="ROW",
                         help=f"only these, of {min(ROWS)} to {max(ROWS)} (default: all)")
     parser.add_argument("--write", action="store_true",
