@@ -1,4 +1,7 @@
+#include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "agent/admin/page.h"
@@ -9,8 +12,13 @@
 #define ADMIN_CONNECTION_BYTES 32768
 #define ADMIN_BODY_MAX         4096
 
+/* How long it waits at most for something to do (milliseconds). */
+#define ADMIN_WAIT_MAX 1000
+
 struct admin {
     struct MHD_Daemon *daemon;
+    pthread_t thread;
+    int end; /* an eventfd: readable when the thread is to end */
     const struct control *control;
     struct slice token_file;
 };
@@ -168,25 +176,60 @@ static void completed(void *context, struct MHD_Connection *connection, void **c
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
+/* Not libmicrohttpd's own thread: that goes on with requests while the server is being stopped, and
+ * then one that is malformed is answered without an answer, through a null pointer. */
+static void *run(void *context)
+{
+    struct admin *admin = context;
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(admin->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    struct pollfd waiting[] = {{.fd = info->epoll_fd, .events = POLLIN},
+                               {.fd = admin->end, .events = POLLIN}};
+    pthread_setname_np(pthread_self(), "admin");
+    while (!waiting[1].revents) {
+        MHD_UNSIGNED_LONG_LONG left = ADMIN_WAIT_MAX;
+        MHD_get_timeout(admin->daemon, &left);
+        poll(waiting, 2, left < ADMIN_WAIT_MAX ? (int)left : ADMIN_WAIT_MAX);
+        MHD_run(admin->daemon);
+    }
+    return NULL;
+}
+
+/* What suspends ends by a message; without, by a shutdown of the listener, which would end that of
+ * the next process as well where a service manager holds it. */
+static struct MHD_Daemon *start_daemon(struct admin *admin, int listener)
+{
+    return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, answer, admin,
+                            MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
+                            ADMIN_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, ADMIN_TIMEOUT,
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)ADMIN_CONNECTION_BYTES,
+                            MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_END);
+}
+
+static void free_admin(struct admin *admin)
+{
+    if (admin->daemon)
+        MHD_stop_daemon(admin->daemon); /* closes the listener */
+    if (admin->end >= 0)
+        close(admin->end);
+    free(admin);
+}
+
 struct admin *admin_start(int listener, const struct control *control, struct slice token_file)
 {
     struct admin *admin = calloc(1, sizeof(*admin));
-    if (admin) {
-        admin->control = control;
-        admin->token_file = token_file;
-        /* What suspends ends by a message; without, by a shutdown of the listener, which would end
-         * that of the next process as well where a service manager holds it. */
-        admin->daemon = MHD_start_daemon(
-            MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL,
-            NULL, answer, admin, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
-            ADMIN_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, ADMIN_TIMEOUT,
-            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)ADMIN_CONNECTION_BYTES,
-            MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_END);
-        if (admin->daemon)
-            return admin;
+    if (!admin) {
+        close(listener);
+        return NULL;
     }
-    close(listener);
-    free(admin);
+    admin->control = control;
+    admin->token_file = token_file;
+    admin->end = eventfd(0, EFD_CLOEXEC);
+    admin->daemon = start_daemon(admin, listener);
+    if (!admin->daemon)
+        close(listener);
+    if (admin->end >= 0 && admin->daemon && pthread_create(&admin->thread, NULL, run, admin) == 0)
+        return admin;
+    free_admin(admin);
     return NULL;
 }
 
@@ -194,6 +237,7 @@ void admin_stop(struct admin *admin)
 {
     if (!admin)
         return;
-    MHD_stop_daemon(admin->daemon);
-    free(admin);
+    eventfd_write(admin->end, 1);
+    pthread_join(admin->thread, NULL);
+    free_admin(admin);
 }
