@@ -27,6 +27,7 @@ static const uint8_t actions[] = {
 struct guest {
     int fd;
     bool closing; /* once the output is written */
+    bool blocked; /* the output waits until the socket takes more */
     struct spop_session session;
     size_t input_end;
     size_t output_start;
@@ -65,7 +66,7 @@ static void welcome(struct house *house)
             continue;
         }
         guest->fd = fd;
-        guest->closing = false;
+        guest->closing = guest->blocked = false;
         guest->input_end = guest->output_start = guest->output_end = 0;
         spop_session_open(&guest->session, SPOP_AGENT, FRAME_MAX, SPOP_PIPELINING);
         house->guests++;
@@ -139,21 +140,21 @@ static bool write_answers(const struct house *house, struct guest *guest)
         left ? send(guest->fd, guest->output + guest->output_start, left, MSG_NOSIGNAL) : 0;
     if (sent < 0 && errno != EAGAIN && errno != EINTR)
         return false;
-    bool was_blocked = guest->output_start > 0;
+    bool was_blocked = guest->blocked;
     guest->output_start += sent < 0 ? 0 : (size_t)sent;
-    bool blocked = guest->output_start < guest->output_end;
-    if (!blocked)
+    guest->blocked = guest->output_start < guest->output_end;
+    if (!guest->blocked)
         guest->output_start = guest->output_end = 0;
-    if (blocked || was_blocked)
-        watch(house, EPOLL_CTL_MOD, guest->fd, blocked ? EPOLLOUT : EPOLLIN, guest);
-    return blocked || !guest->closing;
+    if (guest->blocked != was_blocked)
+        watch(house, EPOLL_CTL_MOD, guest->fd, guest->blocked ? EPOLLOUT : EPOLLIN, guest);
+    return guest->blocked || !guest->closing;
 }
 
 static bool serve_guest(const struct house *house, struct guest *guest, uint32_t events)
 {
     if (events & EPOLLOUT && !write_answers(house, guest))
         return false;
-    if (guest->output_end > guest->output_start)
+    if (guest->blocked)
         return !(events & (EPOLLERR | EPOLLHUP));
     if (events & ~(uint32_t)EPOLLOUT) {
         ssize_t got =
@@ -170,7 +171,7 @@ static bool serve_guest(const struct house *house, struct guest *guest, uint32_t
         answer_all(guest);
         if (!write_answers(house, guest))
             return false;
-        if (guest->output_end || guest->input_end == before || guest->input_end == 0)
+        if (guest->blocked || guest->input_end == before || guest->input_end == 0)
             return true;
     }
 }
