@@ -248,6 +248,43 @@ class Agent(Program):
 # ---- HAProxy ------------------------------------------------------------------------------------
 
 
+class LogReceiver:
+    """Receives what a program logs by syslog's UDP, and adds it to a file, a line of each datagram.
+
+    For HAProxy, whose `log stdout` won't do where a test counts lines: its threads write under one
+    lock, and one that finds the lock held tries a few hundred times and then drops its line.
+    """
+
+    SO_RCVBUFFORCE = 33  # Linux's; not in Python's module
+    BUFFER = 16 << 20  # what a burst may hold that this process is too slow for
+
+    def __init__(self, path):
+        self.path = path
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        for option in (socket.SO_RCVBUF, self.SO_RCVBUFFORCE):
+            try:
+                self.socket.setsockopt(socket.SOL_SOCKET, option, self.BUFFER)
+            except PermissionError:
+                pass  # not root: as much as the system gives to anybody
+        self.socket.bind(("127.0.0.1", 0))
+        self.address = "%s:%d" % self.socket.getsockname()
+        self.thread = threading.Thread(target=self._receive, daemon=True)
+        self.thread.start()
+
+    def _receive(self):
+        with open(self.path, "ab", buffering=0) as file:
+            while line := self.socket.recv(1 << 16):
+                file.write(line.rstrip(b"\n") + b"\n")
+
+    def stop(self):
+        """Once all that was sent so far is in the file."""
+        if self.thread.is_alive():
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
+                last.sendto(b"", self.socket.getsockname())
+            self.thread.join(WAIT)
+        self.socket.close()
+
+
 def haproxy_version(binary):
     """(3, 2) of "HAProxy version 3.2.26-1 ..."."""
     try:
@@ -278,6 +315,8 @@ class HAProxy(Program):
     turn an answer into an error; None for those shipped.
     """
 
+    receiver = None  # where a configuration of another kind logs elsewhere, or not at all
+
     def __init__(
         self,
         binary,
@@ -302,10 +341,11 @@ class HAProxy(Program):
         self.config_path = directory / f"{name}.cfg"
         self.spoe_path = directory / f"{name}-spoe.conf"
         listed = "\n".join(f"    server sluice{i + 1} {s}" for i, s in enumerate(servers))
+        self.receiver = LogReceiver(directory / f"{name}.log")
 
         config = replace(
             shipped(haproxy_file(self.version)),
-            ("    log /dev/log local0\n", "    log stdout format raw local0\n"
+            ("    log /dev/log local0\n", f"    log {self.receiver.address} format raw local0\n"
              f"    stats socket {self.stats_path} mode 600 level admin expose-fd listeners\n"),
             ("    user haproxy\n    group haproxy\n", ""),
             # The second port believes what the client says of its own address, so that a test can
@@ -368,6 +408,12 @@ class HAProxy(Program):
         except Failed as error:
             raise Failed(f"{error}\n{self.log()[-4000:]}") from None
         return self
+
+    def stop(self, *arguments, **options):
+        status = super().stop(*arguments, **options)
+        if self.receiver:
+            self.receiver.stop()
+        return status
 
     def ask_stats(self, text):
         """An answer of the stats socket."""
