@@ -88,17 +88,6 @@ static bool print_answer(struct rules_set *set, const struct question *question)
 
 /* ---- the rules ----------------------------------------------------------------------------- */
 
-const char *explain_type_name(enum value_type type)
-{
-    static const char *const names[] = {
-        [VALUE_NULL] = "null",     [VALUE_BOOL] = "bool",   [VALUE_INT32] = "int32",
-        [VALUE_UINT32] = "uint32", [VALUE_INT64] = "int64", [VALUE_UINT64] = "uint64",
-        [VALUE_IPV4] = "ipv4",     [VALUE_IPV6] = "ipv6",   [VALUE_STRING] = "string",
-        [VALUE_BINARY] = "binary",
-    };
-    return names[type];
-}
-
 static void print_question(const struct rules_set *set, const struct question *question)
 {
     printf("message %.*s%s\n", SLICE_ARGS(question->message),
@@ -117,7 +106,7 @@ static void print_question(const struct rules_set *set, const struct question *q
             writer_bytes(&w, SLICE("..."));
         }
         printf("  %.*s=%.*s (%s)%s\n", SLICE_ARGS(argument->name), SLICE_ARGS(writer_slice(&w)),
-               explain_type_name(argument->value.type),
+               question_type_name(argument->value.type),
                rules_slot(set, argument->name) < 0 ? ", which no rule reads" : "");
     }
 }

@@ -36,8 +36,3 @@ struct explain_live {
 /* Prints what limits stand at, and the answer. False, with the reason on stderr, when the agent
  * can't be asked. */
 bool explain_live(const struct explain_live *live, struct slice message);
-
-/* ---- explain.c ------------------------------------------------------------------------------- */
-
-/* As in NAME:TYPE=VALUE; a static string. */
-const char *explain_type_name(enum value_type type);

@@ -22,7 +22,7 @@ static bool write_path(const struct explain_live *live, struct slice message, st
         /* With its type, or it could be one of the page's own. */
         if (!memchr(name.data, ':', name.size)) {
             writer_bytes(w, SLICE("%3A"));
-            writer_bytes(w, slice_of_string(explain_type_name(live->types[i])));
+            writer_bytes(w, slice_of_string(question_type_name(live->types[i])));
         }
         writer_uint8(w, '=');
         admin_escape(slice_of_string(equals + 1), w);

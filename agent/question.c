@@ -85,16 +85,25 @@ static bool parse_binary(struct slice text, struct value *value)
 static const struct type {
     const char *name;
     bool (*parse)(struct slice text, struct value *value);
+    enum value_type type;
     bool inferred; /* tried, in this order, where no type is given */
 } types[] = {
-    {"ipv4", parse_ipv4, true},        {"ipv6", parse_ipv6, true},
-    {"int64", parse_signed, true},     {"bool", parse_bool, true},
-    {"string", parse_string, true},    {"null", parse_null, false},
-    {"int32", parse_int32, false},     {"uint32", parse_uint32, false},
-    {"uint64", parse_unsigned, false}, {"binary", parse_binary, false},
+    {"ipv4", parse_ipv4, VALUE_IPV4, true},          {"ipv6", parse_ipv6, VALUE_IPV6, true},
+    {"int64", parse_signed, VALUE_INT64, true},      {"bool", parse_bool, VALUE_BOOL, true},
+    {"string", parse_string, VALUE_STRING, true},    {"null", parse_null, VALUE_NULL, false},
+    {"int32", parse_int32, VALUE_INT32, false},      {"uint32", parse_uint32, VALUE_UINT32, false},
+    {"uint64", parse_unsigned, VALUE_UINT64, false}, {"binary", parse_binary, VALUE_BINARY, false},
 };
 
 #define TYPES (sizeof(types) / sizeof(types[0]))
+
+const char *question_type_name(enum value_type type)
+{
+    size_t i = 0;
+    while (i < TYPES - 1 && types[i].type != type)
+        i++;
+    return types[i].name;
+}
 
 static bool parse_value(struct slice type, struct slice text, struct value *value)
 {

@@ -17,6 +17,9 @@
  * when it is neither, or the value isn't of the type. */
 bool question_argument(char *text, struct spop_argument *argument);
 
+/* As in NAME:TYPE=VALUE; a static string. */
+const char *question_type_name(enum value_type type);
+
 /* The variables that an ACK's payload sets, NAME=VALUE, each behind the prefix on a line of its
  * own. The error is that of the payload; what comes before is printed. */
 enum error question_print_answer(struct slice payload, const char *prefix, FILE *out);

@@ -1,5 +1,7 @@
 """sluice explain: why each rule matches or not, in the file's words, and the answer."""
 
+import re
+
 import pytest
 
 import stack
@@ -209,6 +211,14 @@ def test_a_long_value_is_cut(explain):
     said, _ = explain("path=/" + "x" * 16000)
     assert 'and it is "/xxx' in said["probes"] and said["probes"].endswith('x..."')
     assert len(said["probes"]) < 200
+
+
+def test_every_type_is_named_as_it_is_given(bench):
+    given = {"null": "", "bool": "true", "int32": "-1", "uint32": "1", "int64": "-1", "uint64": "1",
+             "ipv4": "192.0.2.1", "ipv6": "2001:db8::1", "string": "1", "binary": "00ff"}
+    done = bench.run("explain", stack.ROOT / "haproxy" / "sluice.yml",
+                     *(f"a:{name}={value}" for name, value in given.items()))
+    assert re.findall(r"^  a=.* \((.*?)\)", done.stdout, re.M) == list(given)
 
 
 def test_wrong_command_lines_and_files(bench):
