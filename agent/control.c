@@ -18,6 +18,7 @@
 #include "agent/listeners.h"
 #include "agent/service.h"
 #include "agent/socket.h"
+#include "agent/totals.h"
 #include "agent/watch.h"
 
 struct server {
@@ -49,14 +50,6 @@ struct server {
 
 /* ---- connections --------------------------------------------------------------------------- */
 
-static unsigned connection_count(const struct control *control)
-{
-    unsigned total = 0;
-    for (unsigned i = 0; i < control->worker_count; i++)
-        total += worker_load(control->workers[i]);
-    return total;
-}
-
 static struct worker *least_loaded(const struct control *control)
 {
     struct worker *best = control->workers[0];
@@ -84,7 +77,7 @@ static void turn_away(struct server *server, int fd)
 static bool give(struct server *server, int fd, uint32_t agreed_frame_size)
 {
     const struct control *control = &server->control;
-    bool given = connection_count(control) < server->rules->set->settings.max_connections &&
+    bool given = totals_open_connections(control) < server->rules->set->settings.max_connections &&
                  worker_give(least_loaded(control), fd, agreed_frame_size);
     if (!given)
         turn_away(server, fd);
@@ -249,7 +242,7 @@ static void on_drain_deadline(struct ev_loop *loop, ev_timer *watcher, int event
     const struct server *server = watcher->data;
     (void)events;
     log_event(LOG_WARNING, "drain took too long: the rest is cut off",
-              LOG_INT("connections", connection_count(&server->control)));
+              LOG_INT("connections", totals_open_connections(&server->control)));
     ev_break(loop, EVBREAK_ALL);
 }
 
@@ -260,7 +253,7 @@ static void drain(struct server *server, const char *message, int signal,
     server->draining = true;
     atomic_store(&server->control.counters.serving, false);
     log_event(LOG_INFO, message, LOG_INT("signal", signal),
-              LOG_INT("connections", connection_count(&server->control)));
+              LOG_INT("connections", totals_open_connections(&server->control)));
     for (unsigned i = 0; i < server->control.worker_count; i++)
         end(server->control.workers[i]);
     ev_timer_set(&server->drain_deadline, patience, 0.);
