@@ -298,10 +298,17 @@ static void on_restart(struct ev_loop *loop, ev_signal *watcher, int events)
 {
     struct server *server = watcher->data;
     (void)events;
-    struct ruleset *rules = server->draining ? NULL : load(server, log_problem);
-    ruleset_release(rules);
-    if (!rules || !restart_check(&server->program, server->rule_file, loop, on_checked, server))
-        log_event(LOG_ERROR, "no restart now", LOG_STRING("file", server->rule_file));
+    const char *failure = "the agent is ending";
+    if (!server->draining) {
+        struct ruleset *rules = load(server, log_problem);
+        failure = "the rules can't be used";
+        if (rules)
+            failure = restart_check(&server->program, server->rule_file, loop, on_checked, server);
+        ruleset_release(rules);
+    }
+    if (failure)
+        log_event(LOG_ERROR, "no restart now", LOG_STRING("program", server->program.path),
+                  LOG_STRING("file", server->rule_file), LOG_STRING("error", failure));
 }
 
 /* With the workers stopped: all that is to live on. */
@@ -399,19 +406,22 @@ static bool start_admin(struct server *server)
     const char *problem = settings->admin_token_file.size
                               ? admin_read_token(settings->admin_token_file, token)
                               : NULL;
-    int fd = problem ? -1 : listeners_open_admin(&server->listeners, why);
-    if (fd >= 0) {
-        socket_own_name(fd, name);
-        server->admin = admin_start(fd, &server->control, settings->admin_token_file);
-    }
-    if (!server->admin) {
-        log_event(LOG_ERROR,
-                  problem ? "can't read the admin server's token" : "can't start the admin server",
-                  LOG_STRING("error", problem  ? problem
-                                      : fd < 0 ? why
-                                               : "out of memory"));
+    if (problem) {
+        log_event(LOG_ERROR, "can't read the admin server's token",
+                  LOG_SLICE("file", settings->admin_token_file), LOG_STRING("error", problem));
         return false;
     }
+    int fd = listeners_open_admin(&server->listeners, why);
+    if (fd >= 0)
+        server->admin = admin_start(fd, &server->control, settings->admin_token_file);
+    if (!server->admin) {
+        struct writer w = writer_open(name, sizeof(name));
+        endpoint_print(&settings->admin, &w);
+        log_event(LOG_ERROR, "can't start the admin server", LOG_SLICE("address", writer_slice(&w)),
+                  LOG_STRING("error", fd < 0 ? why : "out of memory"));
+        return false;
+    }
+    socket_own_name(fd, name);
     log_event(LOG_INFO, "admin listening", LOG_STRING("address", name));
     return true;
 }

@@ -72,20 +72,25 @@ static void on_check_ended(struct ev_loop *loop, ev_child *watcher, int events)
     program->checked(program->context, WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-bool restart_check(struct restart_program *program, const char *rule_file, struct ev_loop *loop,
-                   void (*checked)(void *context, bool right), void *context)
+const char *restart_check(struct restart_program *program, const char *rule_file,
+                          struct ev_loop *loop, void (*checked)(void *context, bool right),
+                          void *context)
 {
     char *const arguments[] = {"sluice", "validate", (char *)rule_file, NULL};
     pid_t child;
-    if (!program->size || ev_is_active(&program->check) ||
-        posix_spawn(&child, program->path, NULL, NULL, arguments, environ) != 0)
-        return false;
+    if (!program->size)
+        return "it isn't known how this process was started";
+    if (ev_is_active(&program->check))
+        return "the program is being asked about the rule file already";
+    int error = posix_spawn(&child, program->path, NULL, NULL, arguments, environ);
+    if (error)
+        return strerror(error);
     program->checked = checked;
     program->context = context;
     ev_child_init(&program->check, on_check_ended, child, 0);
     program->check.data = program;
     ev_child_start(loop, &program->check);
-    return true;
+    return NULL;
 }
 
 /* ---- leaving ------------------------------------------------------------------------------- */

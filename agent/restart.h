@@ -52,10 +52,12 @@ struct restart_program {
 void restart_remember(struct restart_program *program);
 
 /* Asks the program that is there now whether it would take the rule file: `validate FILE`. Calls
- * checked with the answer, from the (default) loop. False, and never calls it, when that can't be
- * asked, or is being asked already. The file's name outlives the question. */
-bool restart_check(struct restart_program *program, const char *rule_file, struct ev_loop *loop,
-                   void (*checked)(void *context, bool right), void *context);
+ * checked with the answer, from the (default) loop, and returns NULL. When that can't be asked, or
+ * is being asked already, returns why, a static string, and never calls it. The file's name
+ * outlives the question. */
+const char *restart_check(struct restart_program *program, const char *rule_file,
+                          struct ev_loop *loop, void (*checked)(void *context, bool right),
+                          void *context);
 
 /* Becomes the program. Of the descriptors only these and the first three stay open. Signals stay
  * blocked until restart_receive. Returns only when it fails, with errno; call after all other

@@ -245,7 +245,19 @@ def test_a_token_that_can_not_be_read_at_the_start(bench):
         ready=False)
     agent.expected_status = 1
     assert agent.wait() == 1
-    assert 'msg="can\'t read the admin server\'s token" error="No such file' in agent.log()
+    assert ('msg="can\'t read the admin server\'s token" file=/nowhere/token error="No such file'
+            in agent.log())
+
+
+def test_an_address_in_use_is_told(bench):
+    first = bench.agent(ADMIN + RULES)
+    address = f"tcp://127.0.0.1:{admin.port(first)}"
+    second = bench.agent(f"admin: {address}\n" + RULES,
+                         name="second", ready=False)
+    second.expected_status = 1
+    assert second.wait() == 1
+    assert (f'msg="can\'t start the admin server" address={address} '
+            'error="bind: Address already in use"') in second.log()
 
 
 def test_a_unix_socket(bench):

@@ -200,6 +200,9 @@ def test_a_restart_that_would_fail_is_none(bench, sluice):
             agent.wait_for_log("no restart", count=2 if "sh" in text else 3)
         assert "too old" in agent.log()
         assert connection.ask(ASK)["remaining"] == 999
+        os.unlink(program)
+        agent.send_signal(signal.SIGUSR2)
+        agent.wait_for_log('msg="no restart now".*error="No such file or directory"')
         shutil.copy(sluice, other)
         os.rename(other, program)
         restart(agent)

@@ -101,9 +101,9 @@ static int ask_program(struct restart_program *program, const char *path)
     struct ev_loop *loop = ev_default_loop(EVFLAG_AUTO);
     answer = -1;
     snprintf(program->path, sizeof(program->path), "%s", path);
-    if (!restart_check(program, "rules.yml", loop, on_checked, &answer))
+    if (restart_check(program, "rules.yml", loop, on_checked, &answer))
         return -2;
-    ck_assert(!restart_check(program, "rules.yml", loop, on_checked, &answer)); /* one at a time */
+    ck_assert(restart_check(program, "rules.yml", loop, on_checked, &answer)); /* one at a time */
     while (answer < 0)
         ev_run(loop, EVRUN_ONCE);
     return answer;
