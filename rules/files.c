@@ -89,8 +89,9 @@ static bool check(struct rules__loader *loader, const struct wanted *wanted, str
     struct rules__files *files = &loader->files;
     char shown[RULES__SHOWN_MAX];
     if (text.size > RULES_FILE_MAX)
-        rules__problem(loader, wanted->node, "%s is %s, which has %zu bytes, expected at most %u",
-                       wanted->label, show(wanted, shown), text.size, RULES_FILE_MAX);
+        rules__problem(loader, wanted->node,
+                       "%s is %s, which is too large, expected at most %u bytes", wanted->label,
+                       show(wanted, shown), RULES_FILE_MAX);
     else if (text.size > RULES_FILES_MAX - files->size)
         rules__problem(loader, wanted->node,
                        "%s is %s, with which all files are larger than they may be, expected at "

@@ -308,7 +308,7 @@ static const struct rules_settings default_settings = {
 static void load_text(struct rules__loader *loader, struct slice text)
 {
     if (text.size > RULES_FILE_MAX) {
-        rules__problem_at(loader, 1, 1, "the file has %zu bytes, expected at most %u", text.size,
+        rules__problem_at(loader, 1, 1, "the file is too large, expected at most %u bytes",
                           RULES_FILE_MAX);
         return;
     }

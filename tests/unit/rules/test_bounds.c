@@ -256,7 +256,7 @@ START_TEST(files_have_16_mib_at_most)
     rules_free(set);
     rules_report_free(&report);
     ck_assert_str_eq(problems_of(slice_of(text, RULES_FILE_MAX + 1)),
-                     "1:1: the file has 16777217 bytes, expected at most 16777216\n");
+                     "1:1: the file is too large, expected at most 16777216 bytes\n");
     free(text);
 }
 END_TEST

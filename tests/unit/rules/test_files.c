@@ -249,8 +249,8 @@ START_TEST(files_have_so_many_bytes_and_not_one_more)
                      "may be, expected at most 64 MiB of them\n");
     folder.files = files_of(1, slice_of(text, RULES_FILE_MAX + 1));
     ck_assert_str_eq(problems_from(&folder, reading(1)),
-                     ":3:55: cidr_file of a is \"f0\", which has 16777217 bytes, expected at most "
-                     "16777216\n");
+                     ":3:55: cidr_file of a is \"f0\", which is too large, expected at most "
+                     "16777216 bytes\n");
     free(text);
 }
 END_TEST
