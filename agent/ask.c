@@ -33,7 +33,7 @@ static void print_help(FILE *stream)
         "usage: sluice ask ADDRESS [--message NAME] [NAME=VALUE...]\n\n"
         "Connects to an agent as HAProxy does, sends one message with these arguments, and\n"
         "prints the variables of the answer, one NAME=VALUE a line.\n\n"
-        "  ADDRESS         tcp://HOST:PORT, unix:///PATH or unix://@NAME\n"
+        "  ADDRESS             tcp://HOST:PORT, unix:///PATH or unix://@NAME\n"
         "  -m, --message NAME  the SPOE message's name (default: sluice-request)\n"
         "  -t, --timeout MS    how long the agent may take (default: %d)\n"
         "  -h, --help          this text\n\n" QUESTION_HELP "\n"

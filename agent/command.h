@@ -1,4 +1,5 @@
-/* The subcommands. Each gets its own arguments, argv[0] being its name, and returns the exit
+/* The subcommands. Each gets its own arguments, argv[0] being
+ * "sluice" and its name, and returns the exit
  * status: 0 for success, 1 for failure, 2 for a wrong command line. */
 #pragma once
 

@@ -182,7 +182,7 @@ static int explain(const char *path, const struct question *question,
                             question);
     }
     free(candidate);
-    return done && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return done ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static int usage_error(const char *what, const char *expected)

@@ -53,12 +53,12 @@ static int import_envoy(const char *path)
     }
     source.text = slice_of(bytes, size);
     char *rules = envoy_convert(source.text, source.name, &size, print_finding, &source);
-    bool written = rules && fwrite(rules, 1, size, stdout) == size && fflush(stdout) == 0;
-    if (rules && !written)
-        fprintf(stderr, "sluice import: standard output: %s\n", strerror(errno));
+    if (rules)
+        fwrite(rules, 1, size, stdout);
+    bool converted = rules;
     free(rules);
     free(bytes);
-    return written ? EXIT_SUCCESS : EXIT_FAILURE;
+    return converted ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int command_import(int argc, char **argv)
@@ -69,6 +69,8 @@ int command_import(int argc, char **argv)
     };
     int option = getopt_long(argc, argv, "h", options, NULL);
     if (option != -1 || argc - optind != 2) {
+        if (option == -1)
+            fputs("sluice import: expected envoy and one file\n\n", stderr);
         print_help(option == 'h' ? stdout : stderr);
         return option == 'h' ? EXIT_SUCCESS : EXIT_USAGE;
     }

@@ -160,7 +160,7 @@ static int init(struct init_setup setup, const char *directory, bool force)
         free(files[i].text);
     if (done)
         print_next(&setup, folder);
-    return done && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return done ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* ---- the command --------------------------------------------------------------------------- */
@@ -197,6 +197,7 @@ int command_init(int argc, char **argv)
         }
     }
     if (argc - optind > 1) {
+        fputs("sluice init: more than one argument, expected a directory\n\n", stderr);
         print_help(stderr);
         return EXIT_USAGE;
     }

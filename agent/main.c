@@ -1,6 +1,9 @@
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/command.h"
 
@@ -27,22 +30,52 @@ static void print_help(FILE *stream)
     fprintf(stream, "sluice limits request rates for HAProxy, over SPOP.\n\n"
                     "usage: sluice COMMAND [ARGUMENT...]\n\ncommands:\n");
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-        fprintf(stream, "  %-11s %s\n", commands[i].name, commands[i].help);
+        fprintf(stream, "  %-12s %s\n", commands[i].name, commands[i].help);
     fprintf(stream, "\n'sluice COMMAND --help' says more of one.\n");
+}
+
+/* A standard stream that is closed would otherwise be what is opened first, and what is printed
+ * would go there. Opened the wrong way round, it still can't be read or written. */
+static void occupy_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+            exit(EXIT_FAILURE);
+}
+
+/* What can't be printed is a failure, too. */
+static int finish(const char *name, int status)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    fprintf(stderr, "sluice %s: standard output: %s\n", name,
+            errno ? strerror(errno) : "write error");
+    return status == EXIT_SUCCESS ? EXIT_FAILURE : status;
+}
+
+static int run(const struct command *command, int argc, char **argv)
+{
+    char title[32]; /* as getopt tells of a wrong option */
+    snprintf(title, sizeof(title), "sluice %s", command->name);
+    argv[0] = title;
+    return finish(command->name, command->run(argc, argv));
 }
 
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
+    occupy_standard_descriptors();
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
         print_help(stdout);
-        return EXIT_SUCCESS;
+        return finish("--help", EXIT_SUCCESS);
     }
     if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
         name = "version";
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         if (strcmp(name, commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
+            return run(&commands[i], argc - 1, argv + 1);
     if (*name)
         fprintf(stderr, "sluice: no command '%s'\n\n", name);
     print_help(stderr);

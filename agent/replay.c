@@ -23,17 +23,17 @@ static void print_help(FILE *stream)
         "Runs the requests of an access log through the rules of a file, on the log's own clock\n"
         "and with counters of its own, and says how many requests each rule would have refused,\n"
         "and whose. No agent is asked and nothing is changed.\n\n"
-        "  -l, --log LOG         the log; '-' is standard input\n"
-        "  -f, --format FORMAT   http: HAProxy's `option httplog`; json: an object a line, its\n"
-        "                        members named as the arguments are; or a log-format as in\n"
-        "                        HAProxy's configuration, in which %[NAME] is the argument NAME.\n"
-        "                        Left out: json where the log begins with '{', else http\n"
-        "  -c, --captures A,B    what arguments the captured request headers ({...|...}) are\n"
-        "  -t, --time MEMBER     of json: where the time is (default: time, timestamp,\n"
-        "                        @timestamp, ts or date)\n"
+        "  -l, --log LOG            the log; '-' is standard input\n"
+        "  -f, --format FORMAT      http: HAProxy's `option httplog`; json: an object a line, its\n"
+        "                           members named as the arguments are; or a log-format as in\n"
+        "                           HAProxy's configuration, where %[NAME] is the argument NAME.\n"
+        "                           Left out: json where the log begins with '{', else http\n"
+        "  -c, --captures A,B       what arguments the captured request headers ({...|...}) are\n"
+        "  -t, --time MEMBER        of json: where the time is (default: time, timestamp,\n"
+        "                           @timestamp, ts or date)\n"
         "  -a, --argument A=MEMBER  of json: the argument A is in this member\n"
         "  -o, --against OLD_FILE   other rules, to compare with\n"
-        "  -h, --help            this text\n\n"
+        "  -h, --help               this text\n\n"
         "A line's request is told to the rules as HAProxy would: src, src_port, method, path,\n"
         "query, url, http_version, frontend, ssl, and what else the format has; and to those of\n"
         "a message with `status`, afterwards. Times without an offset are taken as UTC.\n\n"
@@ -308,7 +308,7 @@ static int replay(struct replay *r)
     free(buffer);
     if (r->fd > STDERR_FILENO)
         close(r->fd);
-    return done && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return done ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static bool add_rename(struct replay_json *json, const char *text)

@@ -87,10 +87,9 @@ static int print(const char *path, const struct wanted *wanted)
         puts("\n");
     if (ready && wanted->haproxy)
         spoe_write_proxies(model, wanted->version, wanted->spoe ? "# " : "", stdout);
-    bool written = ready && fflush(stdout) == 0;
     free(model);
     file_both_free(&rules);
-    return written ? EXIT_SUCCESS : EXIT_FAILURE;
+    return ready ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int command_spoe_config(int argc, char **argv)
@@ -121,6 +120,7 @@ int command_spoe_config(int argc, char **argv)
         }
     }
     if (argc - optind != 1) {
+        fputs("sluice spoe-config: expected one rule file\n\n", stderr);
         print_help(stderr);
         return EXIT_USAGE;
     }

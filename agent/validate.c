@@ -98,6 +98,7 @@ int command_validate(int argc, char **argv)
         spoe_path = optarg;
     }
     if (argc - optind != 1) {
+        fputs("sluice validate: expected one rule file\n\n", stderr);
         print_help(stderr);
         return EXIT_USAGE;
     }

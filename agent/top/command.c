@@ -81,7 +81,7 @@ static bool show_once(struct top *top)
         return false;
     top_view_make(&top->view, &top->now, &top->before, top->order);
     top_screen_write(&top->view, &screen, stdout);
-    return fflush(stdout) == 0;
+    return true;
 }
 
 /* ---- on a terminal --------------------------------------------------------------------------- */
