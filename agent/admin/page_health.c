@@ -65,13 +65,19 @@ static json_t *shards_json(struct health *health)
     return shards;
 }
 
+/* Whole seconds of the epoch, as of every time that a page tells. */
+static json_t *time_json(const struct counter *microseconds)
+{
+    return admin_number(counter_read(microseconds) / 1000000);
+}
+
 static json_t *topology_json(const struct health *health)
 {
     const struct topology_counters *counters =
         topology_watch_counters(health->control->sharing.watch);
     json_t *json =
-        json_pack("{s:o, s:f, s:o, s:o}", "version", admin_number(counter_read(&counters->version)),
-                  "refreshed_at", (double)counter_read(&counters->refreshed_at) / 1e6, "refreshes",
+        json_pack("{s:o, s:o, s:o, s:o}", "version", admin_number(counter_read(&counters->version)),
+                  "refreshed_at", time_json(&counters->refreshed_at), "refreshes",
                   admin_number(counter_read(&counters->refreshes)), "refresh_failures",
                   admin_number(counter_read(&counters->refresh_failures)));
     if (json && health->topology && health->topology->slots) {
@@ -85,9 +91,9 @@ static json_t *heartbeat_json(const struct health *health)
 {
     const struct topology_counters *counters =
         topology_watch_counters(health->control->sharing.watch);
-    return json_pack("{s:o, s:o, s:f}", "sent", admin_number(counter_read(&counters->heartbeats)),
+    return json_pack("{s:o, s:o, s:o}", "sent", admin_number(counter_read(&counters->heartbeats)),
                      "failed", admin_number(counter_read(&counters->heartbeat_failures)),
-                     "answered_at", (double)counter_read(&counters->heartbeat_at) / 1e6);
+                     "answered_at", time_json(&counters->heartbeat_at));
 }
 
 static json_t *shared_json(struct health *health)

@@ -4,6 +4,7 @@ decision."""
 import os
 import re
 import threading
+import time
 
 import admin
 import fleet as fleets
@@ -333,6 +334,7 @@ def test_many_askers_while_rules_are_reloaded(bench):
 
 
 def test_redis_is_asked_and_told(bench):
+    begun = int(time.time())
     with redis.Server(bench.directory) as server:
         fleet = Fleet(bench, fleets.single(server, **PATIENT), [rule(limit=5)], agents=2)
         first, second = fleet.agents
@@ -347,6 +349,8 @@ def test_redis_is_asked_and_told(bench):
                          "the agents to have counted each other")
         health = admin.get(first, "/health/distributed")
         assert (health["status"], health["store"]) == ("ok", "single")
+        for at in (health["heartbeat"]["answered_at"], health["topology"]["refreshed_at"]):
+            assert isinstance(at, int) and begun <= at <= time.time()
         shard, = health["shards"]
         assert (shard["name"], shard["breaker"], shard["workers_connected"]) == (
             f"127.0.0.1:{server.port}", "closed", 2)
