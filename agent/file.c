@@ -138,7 +138,7 @@ static struct rules_set *load(const struct file_reading *reading, struct file_te
 {
     struct rules_set *set = NULL;
     struct loading loading = {
-        .name = strcmp(reading->path, "-") == 0 ? "<stdin>" : reading->path,
+        .name = file_shown_name(reading->path),
         .reading = reading,
         .problem = reading->problem,
         .context = reading->context,

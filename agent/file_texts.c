@@ -29,6 +29,11 @@ struct file_listing {
 
 /* ---- one file ------------------------------------------------------------------------------ */
 
+const char *file_shown_name(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "<stdin>" : path;
+}
+
 /* The whole of a file in memory of its own; of one that is larger than a rule file may be, so much
  * that rules_load will see it is. NULL with errno. */
 static uint8_t *read_all(FILE *stream, size_t *size)

@@ -37,6 +37,9 @@ void file_texts_note(const struct file_texts *texts, struct file_seen *seen);
  */
 struct slice file_text_of(const struct file_texts *texts, struct slice name);
 
+/* What people are told that a file is called: "<stdin>" for "-". */
+const char *file_shown_name(const char *path);
+
 /* The whole of a file ("-" is standard input) in memory of its own; of one that has more than
  * RULES_FILE_MAX bytes, so much that this shows. NULL with errno. */
 uint8_t *file_read(const char *path, size_t *size);

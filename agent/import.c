@@ -45,7 +45,7 @@ static void print_finding(void *context, const struct envoy_finding *finding)
 static int import_envoy(const char *path)
 {
     size_t size;
-    struct source source = {.name = strcmp(path, "-") == 0 ? "<stdin>" : path};
+    struct source source = {.name = file_shown_name(path)};
     uint8_t *bytes = file_read(path, &size);
     if (!bytes) {
         fprintf(stderr, "%s: %s\n", source.name, strerror(errno));

@@ -187,7 +187,7 @@ static bool read_log(struct replay *r, uint8_t *buffer, size_t size)
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0) {
-            fprintf(stderr, "%s: %s\n", r->log_path, strerror(errno));
+            fprintf(stderr, "%s: %s\n", file_shown_name(r->log_path), strerror(errno));
             return false;
         }
         size += (size_t)got;
@@ -233,7 +233,7 @@ static bool open_log(struct replay *r, uint8_t *buffer, size_t *size)
         r->size = (uint64_t)status.st_size;
     ssize_t got = r->fd < 0 ? -1 : read(r->fd, buffer, BUFFER_SIZE);
     if (got < 0) {
-        fprintf(stderr, "%s: %s\n", r->log_path, strerror(errno));
+        fprintf(stderr, "%s: %s\n", file_shown_name(r->log_path), strerror(errno));
         return false;
     }
     *size = (size_t)got;
@@ -300,7 +300,8 @@ static int replay(struct replay *r)
     if (done)
         replay_report(&r->tally, &r->fields, r->run, r->against, stdout);
     if (done && r->tally.requests == 0) {
-        fprintf(stderr, "%s: no request in it, expected one a line\n", r->log_path);
+        fprintf(stderr, "%s: no request in it, expected one a line\n",
+                file_shown_name(r->log_path));
         done = false;
     }
     replay_run_free(r->run);

@@ -66,8 +66,8 @@ static bool remember(struct spoe_model *model, const char *path)
 {
     const char *lacking = spoe_remember(model);
     if (lacking)
-        fprintf(stderr, "%s: answer lacks %s, expected it with --remember-refusals\n", path,
-                lacking);
+        fprintf(stderr, "%s: answer lacks %s, expected it with --remember-refusals\n",
+                file_shown_name(path), lacking);
     return !lacking;
 }
 

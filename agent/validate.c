@@ -40,8 +40,8 @@ static void print_finding(void *context, const struct file_finding *finding)
 
 static void print_size(const char *path, const char *what, const struct rules_set *set)
 {
-    printf("%s: %s, %zu rules, %zu limits, %zu arguments\n", path, what, set->rule_count,
-           set->limit_count, set->slot_count);
+    printf("%s: %s, %zu rules, %zu limits, %zu arguments\n", file_shown_name(path), what,
+           set->rule_count, set->limit_count, set->slot_count);
 }
 
 static int validate(const char *path, const struct rules_sent_list *sent)
@@ -51,7 +51,7 @@ static int validate(const char *path, const struct rules_sent_list *sent)
         return EXIT_FAILURE;
     const char *lacking = rules.active->settings.store.tls ? redis_access_lacks_tls() : NULL;
     if (lacking) {
-        fprintf(stderr, "%s: store.tls: %s\n", path, lacking);
+        fprintf(stderr, "%s: store.tls: %s\n", file_shown_name(path), lacking);
     } else {
         print_size(path, "ok", rules.active);
         if (rules.candidate)
@@ -63,21 +63,22 @@ static int validate(const char *path, const struct rules_sent_list *sent)
 
 static int validate_with(const char *path, const char *spoe_path)
 {
+    const char *name = file_shown_name(spoe_path);
     struct spoe_sent sent;
     const char *expected;
     size_t size;
     uint8_t *bytes = file_read(spoe_path, &size);
     if (!bytes) {
-        fprintf(stderr, "%s: %s\n", spoe_path, strerror(errno));
+        fprintf(stderr, "%s: %s\n", name, strerror(errno));
         return EXIT_FAILURE;
     }
-    bool is_read = spoe_sent_read(&sent, slice_of(bytes, size), spoe_path, &expected);
+    bool is_read = spoe_sent_read(&sent, slice_of(bytes, size), name, &expected);
     free(bytes);
     int status = EXIT_FAILURE;
     if (is_read)
         status = validate(path, &sent.list);
     else
-        fprintf(stderr, "%s: no message could be read, expected %s\n", spoe_path, expected);
+        fprintf(stderr, "%s: no message could be read, expected %s\n", name, expected);
     spoe_sent_free(&sent);
     return status;
 }

@@ -92,3 +92,22 @@ def test_a_wrong_command_line_says_what_was_expected(bench, line, said):
     done = bench.run(*line.split())
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(said) and "usage: sluice" in done.stderr
+
+
+@pytest.mark.parametrize("line, text, status, said", [
+    ("validate -", f"listen: tcp://:0\n{RULES}", 0, "<stdin>: ok, 1 rules, 1 limits, 1 arguments\n"),
+    ("validate -", "", 1, "<stdin>:1:1: the file is empty"),
+    ("validate RULES --spoe -", "", 1, "<stdin>: no message could be read"),
+    ("replay RULES --log -", "", 1, "<stdin>: no request in it"),
+    ("import envoy -", "", 1, "<stdin>: the file is empty"),
+    ("spoe-config - --remember-refusals", f"listen: tcp://:0\nanswer: rule\n{RULES}", 1,
+     "<stdin>: answer lacks retry_at"),
+])
+def test_standard_input_has_a_name(bench, line, text, status, said):
+    rules = os.path.join(bench.directory, "rules.yml")
+    with open(rules, "w") as file:
+        file.write(f"listen: tcp://:0\n{RULES}")
+    done = subprocess.run([bench.sluice, *line.replace("RULES", rules).split()], input=text,
+                          text=True, capture_output=True, timeout=stack.WAIT)
+    assert done.returncode == status
+    assert (done.stdout if status == 0 else done.stderr).startswith(said)
