@@ -21,6 +21,12 @@ def demo(*arguments, temporary, **options):
     )
 
 
+def alike(text):
+    """Without what differs from one time to the next."""
+    text = re.sub(r"(retry-after: |t=)\d+", r"\1N", re.sub(r"\d+ left", "N left", text))
+    return re.sub(r"x-request-id: [0-9a-f-]{36}", "x-request-id: ID", text)
+
+
 def test_demo_once(bench, sluice, haproxy_binary):
     shown = demo("--once", "--sluice", sluice, "--haproxy", haproxy_binary,
                  temporary=bench.directory)
@@ -30,6 +36,9 @@ def test_demo_once(bench, sluice, haproxy_binary):
     assert re.search(r"127\.0\.0\.13 +at the log-in +23 +8 +15 +login", output)
     assert re.search(r"< retry-after: \d+", output)
     assert "exactly those that the rules demand" in output
+    readme = (stack.ROOT / "README.md").read_text()
+    told = re.search(r"^    Three clients:\n(?:    .*\n|\n)*", readme, re.M)[0]
+    assert alike(re.sub(r"^    ", "", told, flags=re.M).strip()) in alike(output)
     assert glob.glob(f"{bench.directory}/*") == []
 
 

@@ -75,6 +75,31 @@ def test_commands_print_what_is_shown(page, tmp_path):
         assert done.stdout.rstrip("\n") == printed.rstrip("\n"), command
 
 
+def test_the_agent_of_the_tour_answers_as_is_shown(bench):
+    readme = (ROOT / "README.md").read_text()
+    rules = re.search(r"^```yaml\n# tour.yml\n(.*?)^```", readme, re.M | re.S)[1]
+    rules = re.sub(r"^(listen|admin):.*\n", "", rules, flags=re.M)
+    asks = [(command, printed) for command, printed in sessions(readme)
+            if command.startswith("sluice ask unix:///tmp/sluice-tour.sock ")]
+    agent = bench.agent(rules)
+
+    def ask(command):
+        arguments = command.split("#")[0].split("|")[0].split()
+        arguments[2] = agent.tcp_address()
+        return bench.run(*arguments[1:]).stdout
+
+    def alike(text):
+        return re.sub(r"(retry_at|retry_after|reset|t)=\d+", r"\1=N", text)
+
+    (first, answer), (third, refusal), (fourth, begin) = asks
+    assert alike(ask(first)) == alike(answer)
+    ask(first)
+    assert alike(ask(third)) == alike(refusal)
+    agent.reload(agent.rules_path.read_text().replace("limit: 2,", "limit: 3,"))
+    agent.wait_for_log('msg="rules reloaded"')
+    assert ask(fourth).startswith(begin)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
