@@ -82,11 +82,19 @@ static bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
            slice_equal(a->path, b->path);
 }
 
+static bool is_listened_at(const struct rules_settings *settings, const struct endpoint *endpoint)
+{
+    bool is_one = endpoint->kind != ENDPOINT_TCP || endpoint->port != 0; /* 0 is any free port */
+    for (size_t i = 0; is_one && i < settings->listener_count; i++)
+        if (same_endpoint(&settings->listeners[i].endpoint, endpoint))
+            return true;
+    return false;
+}
+
 static void add_listener(struct rules__loader *loader, const struct rules__node *node)
 {
     struct rules_settings *settings = &loader->set->settings;
     struct listener_draft draft = {0};
-    const struct endpoint *endpoint = &draft.listener.endpoint;
     if (node->kind == RULES__MAPPING)
         rules__walk(loader, &listener_schema, node, &draft);
     else
@@ -94,10 +102,8 @@ static void add_listener(struct rules__loader *loader, const struct rules__node 
     if (!draft.valid)
         return;
     check_mode(loader, &draft);
-    for (size_t i = 0; i < settings->listener_count; i++)
-        if (same_endpoint(&settings->listeners[i].endpoint, endpoint) &&
-            (endpoint->kind != ENDPOINT_TCP || endpoint->port != 0))
-            rules__problem(loader, node, "the same address again, expected each once");
+    if (is_listened_at(settings, &draft.listener.endpoint))
+        rules__problem(loader, node, "the same address again, expected each once");
     settings->listeners[settings->listener_count++] = draft.listener;
 }
 
@@ -145,6 +151,8 @@ static void load_admin(struct rules__loader *loader, const struct rules__field *
     /* Who wants more to reach it says so. */
     if (settings->admin.kind == ENDPOINT_TCP && settings->admin.host.size == 0)
         settings->admin.host = SLICE("127.0.0.1");
+    if (settings->has_admin && is_listened_at(settings, &settings->admin))
+        rules__problem(loader, node, "admin is an address of listen, expected one of its own");
 }
 
 /* ---- small settings ------------------------------------------------------------------------ */

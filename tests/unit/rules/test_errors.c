@@ -261,6 +261,14 @@ static const struct wrong_file wrong_files[] = {
      "rules: []\n",
      "1:20: address is \"x\", expected an address, as in tcp://127.0.0.1:9000, tcp://[::1]:9000 or "
      "unix:///run/sluice/spop.sock\n"},
+    {"admin: { address: unix:///b }\n"
+     "listen: [ unix:///a, unix:///b ]\n"
+     "rules: []\n",
+     "1:8: admin is an address of listen, expected one of its own\n"},
+    {"listen: tcp://127.0.0.1:9000\n"
+     "admin: tcp://:9000\n"
+     "rules: []\n",
+     "2:8: admin is an address of listen, expected one of its own\n"},
     {AFTER("admin: here\n"),
      "3:8: admin is \"here\", expected an address, as in tcp://127.0.0.1:9000, tcp://[::1]:9000 or "
      "unix:///run/sluice/spop.sock\n"},
