@@ -123,6 +123,14 @@ static bool is_stale(const struct sockaddr_un *address, socklen_t size)
     return refused;
 }
 
+/* Why bind failed, where something else than a socket was in its way. */
+static void tell_other_file(const char *path, char *why)
+{
+    struct stat status;
+    if (lstat(path, &status) == 0 && !S_ISSOCK(status.st_mode))
+        snprintf(why, SOCKET_WHY_MAX, "bind: what is there is no socket");
+}
+
 static int listen_unix(const struct endpoint *endpoint, uint32_t mode, char *why)
 {
     union address address;
@@ -138,6 +146,8 @@ static int listen_unix(const struct endpoint *endpoint, uint32_t mode, char *why
     fd = start_listening(fd, &address.any, size, why);
     if (mode)
         umask(before);
+    if (fd < 0 && has_path)
+        tell_other_file(address.local.sun_path, why);
     return fd;
 }
 
