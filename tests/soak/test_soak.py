@@ -309,6 +309,7 @@ def check_limits(life):
         # It was a limit that they met.
         assert most >= limit / 2
 
+
 def check_rest(life):
     """Of the load nothing is left, once windows have passed; nor on Redis, but the heartbeats."""
     begin = time.monotonic()
