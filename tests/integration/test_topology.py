@@ -543,8 +543,9 @@ def test_names_that_a_cluster_announces(bench):
             server.configure("cluster-announce-hostname", f"redis-{i}.test")
             server.configure("cluster-preferred-endpoint-type", "hostname")
         expected = {f"redis-{i}.test:{s.port}" for i, s in enumerate(cluster.servers)}
+        # To all of them: the watch may ask any.
         stack.wait_until(
-            lambda: cluster.servers[0].command("CLUSTER", "NODES").count(".test") == 3,
+            lambda: all(s.command("CLUSTER", "NODES").count(".test") == 3 for s in cluster.servers),
             "the names to be known",
         )
         bench.names.write_text("".join(f"redis-{i}.test 127.0.0.1\n" for i in range(3)))
