@@ -5,7 +5,7 @@
 
 #include "agent/clock.h"
 #include "agent/command.h"
-#include "agent/engine/engine.h"
+#include "agent/offline.h"
 #include "agent/question.h"
 
 static void print_help(FILE *stream)
@@ -33,55 +33,35 @@ struct question {
 
 /* ---- the answer ---------------------------------------------------------------------------- */
 
-static void never(struct engine_client *client, const struct engine_decision *decision)
-{
-    (void)client;
-    (void)decision;
-}
-
 /* What a new engine with a store of its own answers. False when out of memory, or where the
  * question is larger than a frame. */
-static bool decide(struct engine *engine, const struct question *question, struct spop_frame *ack,
-                   struct slice room)
+static bool decide(struct offline *offline, const struct question *question,
+                   uint8_t room[OFFLINE_ROOM], struct slice *answer)
 {
     static uint8_t bytes[QUESTION_FRAME_MAX];
-    static struct engine_client client = {never};
     struct writer payload = writer_open(bytes, sizeof(bytes));
-    struct writer output = writer_open((uint8_t *)room.data, room.size);
     spop_write_message(&payload, question->message, (uint8_t)question->count);
     for (size_t i = 0; i < question->count; i++)
         spop_write_argument(&payload, question->arguments[i].name, &question->arguments[i].value);
-    struct spop_frame notify = {
-        .type = SPOP_FRAME_NOTIFY,
-        .flags = SPOP_FLAG_FIN,
-        .stream_id = 1,
-        .frame_id = 1,
-        .payload = writer_slice(&payload),
-    };
     return !payload.error &&
-           engine_notify(engine, &client, &notify, clock_now(), QUESTION_FRAME_MAX, &output) ==
-               ENGINE_ANSWERED &&
-           spop_frame_decode(writer_slice(&output), QUESTION_FRAME_MAX, ack) > 0;
+           offline_ask(offline, writer_slice(&payload), clock_now(), room, answer);
 }
 
 /* Takes the set. */
 static bool print_answer(struct rules_set *set, const struct question *question)
 {
-    uint8_t room[SPOP_LENGTH_SIZE + ENGINE_ANSWER_MAX];
-    struct spop_frame ack;
+    uint8_t room[OFFLINE_ROOM];
+    struct slice answer;
+    struct offline offline = {.engine = NULL};
     struct ruleset *rules = ruleset_create(set);
     if (!rules)
         rules_free(set);
-    struct store *store = store_memory_create(65536, (uint64_t)256 << 20);
-    struct engine *engine = rules && store ? engine_create(&(struct engine_options){
-                                                 .store = store, .max_pending = 1, .rules = rules})
-                                           : NULL;
-    bool decided = engine && decide(engine, question, &ack, slice_of(room, sizeof(room)));
+    bool decided = rules && offline_open(&offline, rules, 65536, (uint64_t)256 << 20) &&
+                   decide(&offline, question, room, &answer);
     printf("an agent that has counted nothing yet answers:\n");
     if (decided)
-        decided = question_print_answer(ack.payload, "  ", stdout) == ERROR_NONE;
-    engine_free(engine);
-    store_free(store);
+        decided = question_print_answer(answer, "  ", stdout) == ERROR_NONE;
+    offline_close(&offline);
     ruleset_release(rules);
     return decided;
 }

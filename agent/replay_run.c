@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "agent/engine/engine.h"
+#include "agent/offline.h"
 #include "agent/question.h"
 #include "agent/replay.h"
 #include "agent/spoe_config.h"
@@ -17,9 +17,7 @@ struct key {
 struct replay_run {
     struct rules_set *set; /* the ruleset's */
     struct ruleset *ruleset;
-    struct store *store;
-    struct engine *engine;
-    struct engine_client client;
+    struct offline offline;
     struct rules_matcher *matcher;
     struct rules_hit *hits;
     struct value *values; /* by slot */
@@ -34,12 +32,6 @@ struct replay_run {
     uint8_t payload[QUESTION_FRAME_MAX];
 };
 
-static void never(struct engine_client *client, const struct engine_decision *decision)
-{
-    (void)client; /* the memory store answers at once */
-    (void)decision;
-}
-
 /* ---- life ---------------------------------------------------------------------------------- */
 
 static bool open_engine(struct replay_run *run)
@@ -49,12 +41,7 @@ static bool open_engine(struct replay_run *run)
     run->set->settings.answer = 1u << RULES_ANSWER_ALLOW | 1u << RULES_ANSWER_DENY |
                                 1u << RULES_ANSWER_RULE | 1u << RULES_ANSWER_SHADOW |
                                 1u << RULES_ANSWER_DELAY_MS;
-    run->store = store_memory_create(store->max_keys, store->log_memory);
-    run->client.answered = never;
-    if (run->store)
-        run->engine = engine_create(
-            &(struct engine_options){.store = run->store, .max_pending = 1, .rules = run->ruleset});
-    return run->engine != NULL;
+    return offline_open(&run->offline, run->ruleset, store->max_keys, store->log_memory);
 }
 
 static void find_fields(struct replay_run *run, const struct replay_fields *fields)
@@ -103,8 +90,7 @@ void replay_run_free(struct replay_run *run)
     if (!run)
         return;
     rules_matcher_free(run->matcher);
-    engine_free(run->engine);
-    store_free(run->store);
+    offline_close(&run->offline);
     ruleset_release(run->ruleset);
     free(run->hits);
     free(run->values);
@@ -228,25 +214,14 @@ static const struct rules_hit *count_rules(struct replay_run *run, int message,
 
 static enum replay_decision ask(struct replay_run *run, size_t message, uint64_t time)
 {
-    uint8_t room[SPOP_LENGTH_SIZE + ENGINE_ANSWER_MAX];
+    uint8_t room[OFFLINE_ROOM];
     struct writer payload = writer_open(run->payload, sizeof(run->payload));
-    struct writer output = writer_open(room, sizeof(room));
-    struct spop_frame ack;
+    struct slice told;
     struct answer answer;
-    if (!write_message(run, run->model->messages[message].name, &payload))
+    if (!write_message(run, run->model->messages[message].name, &payload) ||
+        !offline_ask(&run->offline, writer_slice(&payload), time, room, &told))
         return REPLAY_FAILED;
-    struct spop_frame notify = {
-        .type = SPOP_FRAME_NOTIFY,
-        .flags = SPOP_FLAG_FIN,
-        .stream_id = 1,
-        .frame_id = 1,
-        .payload = writer_slice(&payload),
-    };
-    if (engine_notify(run->engine, &run->client, &notify, time, QUESTION_FRAME_MAX, &output) !=
-            ENGINE_ANSWERED ||
-        spop_frame_decode(writer_slice(&output), QUESTION_FRAME_MAX, &ack) <= 0)
-        return REPLAY_FAILED;
-    read_answer(ack.payload, &answer);
+    read_answer(told, &answer);
     const struct rules_hit *hit =
         count_rules(run, run->model->messages[message].numbers[0], &answer);
     if (hit)
@@ -309,7 +284,7 @@ bool replay_run_asks(const struct replay_run *run, const struct rules_rule *rule
 
 uint64_t replay_run_full(const struct replay_run *run)
 {
-    return counter_read(&engine_counters(run->engine)->store_full);
+    return counter_read(&engine_counters(run->offline.engine)->store_full);
 }
 
 bool replay_run_keys_left_out(const struct replay_run *run)
