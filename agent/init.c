@@ -9,6 +9,7 @@
 
 #include "agent/command.h"
 #include "agent/init_setup.h"
+#include "agent/spoe_config.h"
 
 /* Of a file in a folder; folders' paths that fit are much shorter. */
 #define PATH_SIZE (PATH_MAX + 32)
@@ -165,13 +166,6 @@ static int init(struct init_setup setup, const char *directory, bool force)
 
 /* ---- the command --------------------------------------------------------------------------- */
 
-/* False: none that is known. */
-static bool parse_version(const char *text, bool *before_3_1)
-{
-    *before_3_1 = strcmp(text, "3.2") != 0;
-    return !*before_3_1 || strcmp(text, "2.6") == 0 || strcmp(text, "3.0") == 0;
-}
-
 int command_init(int argc, char **argv)
 {
     static const struct option options[] = {
@@ -181,6 +175,7 @@ int command_init(int argc, char **argv)
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
+    const struct spoe_version *version = spoe_version_find(NULL);
     struct init_setup setup = {.production = false};
     bool force = false;
     for (int option; (option = getopt_long(argc, argv, "pH:fh", options, NULL)) != -1;) {
@@ -191,7 +186,7 @@ int command_init(int argc, char **argv)
         } else if (option != 'H') {
             print_help(option == 'h' ? stdout : stderr);
             return option == 'h' ? EXIT_SUCCESS : EXIT_USAGE;
-        } else if (!parse_version(optarg, &setup.before_3_1)) {
+        } else if (!(version = spoe_version_find(optarg))) {
             fprintf(stderr, "sluice init: --haproxy is \"%s\", expected 2.6, 3.0 or 3.2\n", optarg);
             return EXIT_USAGE;
         }
@@ -201,5 +196,6 @@ int command_init(int argc, char **argv)
         print_help(stderr);
         return EXIT_USAGE;
     }
+    setup.before_3_1 = !version->has_spop;
     return init(setup, optind < argc ? argv[optind] : ".", force);
 }

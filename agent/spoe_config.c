@@ -46,8 +46,10 @@ static int usage_error(const char *option, const char *got, const char *expected
     return EXIT_USAGE;
 }
 
-static const struct spoe_version *find_version(const char *name)
+const struct spoe_version *spoe_version_find(const char *name)
 {
+    if (!name)
+        return &versions[VERSIONS - 1];
     for (size_t i = 0; i < VERSIONS; i++)
         if (strcmp(name, versions[i].name) == 0)
             return &versions[i];
@@ -101,10 +103,10 @@ int command_spoe_config(int argc, char **argv)
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    struct wanted wanted = {&versions[VERSIONS - 1], true, true, false};
+    struct wanted wanted = {spoe_version_find(NULL), true, true, false};
     for (int option; (option = getopt_long(argc, argv, "H:o:rh", options, NULL)) != -1;) {
         if (option == 'H') {
-            wanted.version = find_version(optarg);
+            wanted.version = spoe_version_find(optarg);
             if (!wanted.version)
                 return usage_error("--haproxy", optarg, "2.6, 3.0 or 3.2");
         } else if (option == 'o') {

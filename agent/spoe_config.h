@@ -75,13 +75,18 @@ bool spoe_model_reads(const struct spoe_model *model, size_t set, const struct r
  * it: for the agent's log. */
 #define SPOE_REQUEST_ID SLICE("request_id")
 
-/* ---- spoe_config_write.c ------------------------------------------------------------------- */
+/* ---- spoe_config.c ------------------------------------------------------------------------- */
 
 struct spoe_version {
     const char *name; /* as --haproxy has it */
     bool has_spop;    /* backends of mode spop, instead of tcp */
     bool has_pause;   /* http-request pause */
 };
+
+/* By its name, or the latest where that is NULL. NULL when there is no such. */
+const struct spoe_version *spoe_version_find(const char *name);
+
+/* ---- spoe_config_write.c ------------------------------------------------------------------- */
 
 /* What HAProxy's own lines are written with. */
 struct spoe_proxies {
