@@ -219,6 +219,29 @@ def test_examples_of_the_documents_pass(text):
     assert errors(text) == []
 
 
+def properties(schema):
+    if isinstance(schema, list):
+        return {name for part in schema for name in properties(part)}
+    if not isinstance(schema, dict):
+        return set()
+    return {*schema.get("properties", ()), *properties(list(schema.values()))}
+
+
+def test_the_example_shows_every_key(bench):
+    text = (stack.ROOT / "config" / "example.yml").read_text()
+    names = properties(SCHEMA)
+    assert len(names) > 80
+    assert [name for name in names if not re.search(rf"\b{name}\b", text)] == []
+    shared = re.search(r"^# store:\n(?:#   .*\n)+", text, re.M)[0]
+    shared = re.sub("^# ", "", shared, flags=re.M) + "listen: tcp://127.0.0.1:0\nrules: []\n"
+    assert errors(shared) == []
+    path = f"{bench.directory}/shared.yml"
+    with open(path, "w") as file:
+        file.write(shared)
+    done = bench.run("validate", path)
+    assert done.returncode == 0 or "which has no TLS" in done.stderr
+
+
 # Mistakes that a schema can find.
 FINDABLE = re.compile(r"unknown key|has no key|expected one of (?!them)|without a unit|is a list, expected|"
                       r"is a mapping, expected|is empty, expected")
