@@ -1,6 +1,7 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/metrics_parts.h"
@@ -66,15 +67,25 @@ static void write_descriptors(FILE *stream)
                         "File descriptors that may be open at once.", limit.rlim_cur);
 }
 
-/* proc(5): the machine's start is told in seconds since the epoch, the process's in ticks since
- * then, which is its 22nd field. The second field, its name in parentheses, may have anything in
- * it. */
+/* When the machine was started, in seconds since the epoch; where /proc has nothing but processes,
+ * as by systemd's ProcSubset=pid, reckoned as the kernel does it. */
+static double boot_time(void)
+{
+    char line[1024];
+    struct timespec now;
+    struct timespec up;
+    if (read_line("/proc/stat", "btime ", line, sizeof(line)))
+        return (double)number_after(line, 1);
+    clock_gettime(CLOCK_REALTIME, &now);
+    clock_gettime(CLOCK_BOOTTIME, &up);
+    return (double)(now.tv_sec - up.tv_sec - (now.tv_nsec < up.tv_nsec));
+}
+
+/* proc(5): a process's start is told in ticks since the machine's, in its 22nd field. The second
+ * field, its name in parentheses, may have anything in it. */
 static void write_start(FILE *stream)
 {
     char line[1024];
-    if (!read_line("/proc/stat", "btime ", line, sizeof(line)))
-        return;
-    double boot = (double)number_after(line, 1);
     const char *name_end =
         read_line("/proc/self/stat", "", line, sizeof(line)) ? strrchr(line, ')') : NULL;
     if (!name_end)
@@ -83,7 +94,7 @@ static void write_start(FILE *stream)
     metrics__head(stream, "process_start_time_seconds", "gauge",
                   "When the process was started, in seconds since the epoch.");
     fprintf(stream, "process_start_time_seconds %.2f\n",
-            boot + ticks / (double)sysconf(_SC_CLK_TCK));
+            boot_time() + ticks / (double)sysconf(_SC_CLK_TCK));
 }
 
 void metrics__write_process(FILE *stream)

@@ -83,6 +83,27 @@ def test_the_process(bench):
     assert metrics(agent).sum("process_cpu_seconds_total") > first.sum("process_cpu_seconds_total")
 
 
+HIDE = "mount -t proc -o subset=pid proc /proc && exec"
+
+
+def test_the_process_where_proc_has_nothing_but_processes(bench):
+    """As the packaged unit has it: ProcSubset=pid."""
+    tried = subprocess.run(["unshare", "-m", "sh", "-c", HIDE + " true"], text=True,
+                           capture_output=True, timeout=stack.WAIT)
+    if tried.returncode != 0:
+        pytest.skip(f"no /proc without its other files can be had here: {tried.stderr.strip()}")
+    program = f"{bench.directory}/hidden"
+    with open(program, "w") as file:
+        file.write(f"#!/bin/sh\nexec unshare -m sh -c '{HIDE} \"$0\" \"$@\"' {bench.sluice} \"$@\"\n")
+    os.chmod(program, 0o755)
+    bench.sluice = program
+    agent = bench.agent(rules())
+    said = metrics(agent)
+    started = os.stat(f"/proc/{agent.pid}").st_ctime
+    assert abs(said.sum("process_start_time_seconds") - started) < 5
+    assert said.sum("process_open_fds") > 0 and said.sum("process_resident_memory_bytes") > 0
+
+
 def test_the_rule_file_and_its_reloads(bench):
     agent = bench.agent(rules())
     said = metrics(agent)
