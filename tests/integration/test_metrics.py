@@ -43,6 +43,18 @@ def check_durations(said, name, number, **labels):
     assert (said.sum(name + "_sum", **labels) > 0) == (number > 0)
 
 
+def metrics_after(agent, **counts):
+    """Once histograms count as many (None: as commands were sent): a decision at the end of the turn
+    that answers it, a command when it is answered."""
+    def settled():
+        said = metrics(agent)
+        return said if all(said.sum(f"sluice_{name}_duration_seconds_count") == (
+            said.sum("sluice_redis_commands_total") if count is None else count)
+            for name, count in counts.items()) else None
+
+    return stack.wait_until(settled, f"all to be measured: {counts}")
+
+
 def source(said, name, outcome):
     return said.sum("sluice_decisions_by_source_total", source=name, outcome=outcome)
 
@@ -57,7 +69,7 @@ def test_decisions_by_source_and_how_long_they_took(bench):
         for _ in range(7):
             connection.ask(ASK)
         connection.ask({**ASK, "path": "/health"})
-        said = metrics(agent)
+        said = metrics_after(agent, decision=8)
     check_form(said)
     assert source(said, "memory", "allowed") == 3
     assert source(said, "memory", "refused") == 4
@@ -154,7 +166,7 @@ def test_sources_and_commands_of_a_shared_store(bench, server):
     fleet = Fleet(bench, fleets.single(server, **PATIENT), [rule(limit=5)], agents=1)
     agent = fleet.agents[0]
     fleet.ask("a", times=8)
-    said = metrics(agent)
+    said = metrics_after(agent, decision=8, redis_command=None)
     check_form(said)
     assert source(said, "redis", "allowed") == 5
     assert source(said, "redis", "refused") + source(said, "denied-cache", "refused") == 3
