@@ -1,4 +1,5 @@
 #include "agent/replay.h"
+#include "agent/spoe_config.h"
 
 /* One object a line, by RFC 8259; what is inside a member's value is skipped. */
 
@@ -200,16 +201,6 @@ static struct slice argument_of(const struct replay_json *json, struct slice nam
     return name;
 }
 
-/* Addresses come from HAProxy as such, where an argument is one by its name. */
-static bool is_address(struct slice name)
-{
-    static const char *const names[] = {"src", "dst", "real_ip", "forwarded_for"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (slice_equal(name, slice_of_string(names[i])))
-            return true;
-    return false;
-}
-
 static bool read_time(struct parser *p, const struct value *value, uint64_t *time)
 {
     char digits[24];
@@ -232,7 +223,7 @@ static void put_member(const struct replay_json *json, struct slice name, struct
     struct value address;
     if (field < 0)
         return;
-    if (value->type == VALUE_STRING && is_address(argument) &&
+    if (value->type == VALUE_STRING && spoe_is_address(argument) &&
         value_parse_address(value->bytes, &address))
         *value = address;
     request->values[field] = *value;

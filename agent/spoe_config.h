@@ -33,6 +33,9 @@ void spoe_source_find(struct slice name, enum spoe_phase phase, struct spoe_sour
 /* The name by which the table knows an argument that has several; else the name itself. */
 struct slice spoe_usual_name(struct slice name);
 
+/* Whether HAProxy sends an address as the argument of this name. */
+bool spoe_is_address(struct slice name);
+
 /* Whether the name is one that only a response has. */
 bool spoe_is_of_response(struct slice name);
 

@@ -239,6 +239,15 @@ void spoe_source_find(struct slice name, enum spoe_phase phase, struct spoe_sour
     }
 }
 
+bool spoe_is_address(struct slice name)
+{
+    static const char *const names[] = {"src", "dst", "real_ip", "forwarded_for"};
+    for (size_t i = 0; i < COUNT(names); i++)
+        if (slice_equal(spoe_usual_name(name), slice_of_string(names[i])))
+            return true;
+    return false;
+}
+
 bool spoe_is_of_response(struct slice name)
 {
     struct slice usual = spoe_usual_name(name);

@@ -6,16 +6,6 @@
 /* An expression, and what masks it. */
 #define SAMPLE_MAX (SPOE_EXPRESSION_MAX + 32)
 
-/* Arguments that are an address, by their usual names. */
-static bool is_address(struct slice name)
-{
-    static const char *const names[] = {"src", "real_ip", "forwarded_for"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (slice_equal(spoe_usual_name(name), slice_of_string(names[i])))
-            return true;
-    return false;
-}
-
 static bool is_of_request(const struct spoe_model *model, const struct rules_rule *rule)
 {
     for (size_t i = 0; i < model->message_count; i++)
@@ -30,7 +20,7 @@ static const char *why_not(const struct spoe_model *model, const struct rules_ru
 {
     struct rules_address_key key;
     const char *reason = rules_refusal_depends(rule, &key);
-    if (!reason && !is_address(model->sets[0]->slot_names[key.slot]))
+    if (!reason && !spoe_is_address(model->sets[0]->slot_names[key.slot]))
         reason = "its key is not known to be an address";
     if (!reason && model->remembered_count == SPOE_REMEMBERED_MAX)
         reason = "those before it are as many as can be";

@@ -209,6 +209,14 @@ def test_two_files_are_compared(bench):
 # ---- JSON ---------------------------------------------------------------------------------------
 
 
+def test_addresses_in_json_are_such_by_every_name_that_they_have(bench):
+    """As HAProxy sends them; a text would be `=192.0.2.1`."""
+    rules = "rules: [ { name: a, key: client_ip, limits: { limit: 1, window: 1m } } ]\n"
+    log = '{"time":"2026-11-24T17:00:00Z","client_ip":"192.0.2.1"}\n' * 2
+    rows, said = replay(bench, rules, log=log)
+    assert rows == {"a": (2, 1)} and said.endswith(" 1  a  192.0.2.1\n")
+
+
 def test_json_lines(bench):
     rules = "rules: [ { name: r, match: { units: { gt: 5 } }, key: [ src, tenant ], " \
             "limits: { limit: 1, window: 1h } } ]\n"

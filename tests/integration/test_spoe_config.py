@@ -372,6 +372,8 @@ def test_refusals_are_remembered_where_that_is_right(bench, haproxy_binary):
     ("key: src/56", "acl sluice_asks_0 always_true"),
     ("key: src/56", "src,ipmask(32,56),table_gpt(0,sluice-refusals)"),
     ("key: real_ip", "track-sc0 req.hdr_ip(x-real-ip),ipmask(32,128) table"),
+    ("key: client_ip", "src,ipmask(32,128),table_gpt(0,sluice-refusals)"),
+    ("key: dst", "dst,ipmask(32,128),table_gpt(0,sluice-refusals)"),
     ("key: [ src, path ]", "# Not of r: its key is not an address alone."),
     ("key: path", "# Not of r: its key is not known to be an address."),
     ("key: src, cost: { arg: size, default: 1 }", "# Not of r: its cost is an argument's."),
