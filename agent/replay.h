@@ -165,6 +165,9 @@ enum replay_decision replay_run_request(struct replay_run *run,
 const struct rules_set *replay_run_set(const struct replay_run *run);
 const struct replay_rule *replay_run_rules(const struct replay_run *run); /* by index */
 
+/* That of this name; NULL: there is none. */
+const struct replay_rule *replay_run_rule(const struct replay_run *run, struct slice name);
+
 /* The field that an argument of the rules is read from; -1: the format hasn't got it. */
 int replay_run_field(const struct replay_run *run, uint32_t slot);
 

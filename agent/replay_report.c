@@ -61,15 +61,6 @@ static void print_lines(const struct replay_tally *tally, FILE *out)
 
 /* ---- rules --------------------------------------------------------------------------------- */
 
-static const struct replay_rule *rule_named(const struct replay_run *run, struct slice name)
-{
-    const struct rules_set *set = replay_run_set(run);
-    for (size_t i = 0; i < set->rule_count; i++)
-        if (slice_equal(set->rules[i].name, name))
-            return &replay_run_rules(run)[i];
-    return NULL;
-}
-
 /* note: of the rule; a text in brackets or "". */
 static void print_rule(struct slice name, const struct replay_rule *now,
                        const struct replay_rule *before, bool compared, const char *note, FILE *out)
@@ -98,12 +89,12 @@ static void print_rules(const struct replay_run *run, const struct replay_run *a
             against ? "       before" : "");
     for (size_t i = 0; i < set->rule_count; i++)
         print_rule(set->rules[i].name, &replay_run_rules(run)[i],
-                   against ? rule_named(against, set->rules[i].name) : NULL, against,
+                   against ? replay_run_rule(against, set->rules[i].name) : NULL, against,
                    replay_run_asks(run, &set->rules[i]) ? "" : "  (of connections: not in a log)",
                    out);
     for (size_t i = 0; against && i < replay_run_set(against)->rule_count; i++) {
         struct slice name = replay_run_set(against)->rules[i].name;
-        if (!rule_named(run, name))
+        if (!replay_run_rule(run, name))
             print_rule(name, NULL, &replay_run_rules(against)[i], true, "  (gone)", out);
     }
 }

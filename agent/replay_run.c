@@ -9,6 +9,11 @@
 #define KEYS_MAX 500000u
 #define TABLE    (1u << 20)
 
+struct named_rule {
+    struct slice name;
+    const struct replay_rule *rule;
+};
+
 struct key {
     struct hash128 hash;
     struct replay_key key;
@@ -24,8 +29,9 @@ struct replay_run {
     int *fields;          /* by slot; -1: the log hasn't got it */
     struct spoe_model *model;
     struct replay_rule *rules;
-    struct key *keys; /* [KEYS_MAX] */
-    uint32_t *table;  /* [TABLE]: 0, or an index of keys and 1 */
+    struct named_rule *named; /* these, in the order of their names */
+    struct key *keys;         /* [KEYS_MAX] */
+    uint32_t *table;          /* [TABLE]: 0, or an index of keys and 1 */
     size_t key_count;
     bool keys_left_out;
     struct arena texts;
@@ -42,6 +48,19 @@ static bool open_engine(struct replay_run *run)
                                 1u << RULES_ANSWER_RULE | 1u << RULES_ANSWER_SHADOW |
                                 1u << RULES_ANSWER_DELAY_MS;
     return offline_open(&run->offline, run->ruleset, store->max_keys, store->log_memory);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return slice_compare(((const struct named_rule *)a)->name,
+                         ((const struct named_rule *)b)->name);
+}
+
+static void sort_rules(struct replay_run *run)
+{
+    for (size_t i = 0; i < run->set->rule_count; i++)
+        run->named[i] = (struct named_rule){run->set->rules[i].name, &run->rules[i]};
+    qsort(run->named, run->set->rule_count, sizeof(*run->named), compare_names);
 }
 
 static void find_fields(struct replay_run *run, const struct replay_fields *fields)
@@ -72,16 +91,18 @@ struct replay_run *replay_run_create(struct rules_set *set, const struct replay_
     run->values = calloc(set->slot_count + 1, sizeof(*run->values));
     run->fields = calloc(set->slot_count + 1, sizeof(*run->fields));
     run->rules = calloc(set->rule_count + 1, sizeof(*run->rules));
+    run->named = calloc(set->rule_count + 1, sizeof(*run->named));
     run->keys = calloc(KEYS_MAX, sizeof(*run->keys));
     run->table = calloc(TABLE, sizeof(*run->table));
     run->model = spoe_model_create(set, NULL);
     bool ready = run->matcher && run->hits && run->values && run->fields && run->rules &&
-                 run->keys && run->table && run->model && open_engine(run);
+                 run->named && run->keys && run->table && run->model && open_engine(run);
     if (!ready) {
         replay_run_free(run);
         return NULL;
     }
     find_fields(run, fields);
+    sort_rules(run);
     return run;
 }
 
@@ -96,6 +117,7 @@ void replay_run_free(struct replay_run *run)
     free(run->values);
     free(run->fields);
     free(run->rules);
+    free(run->named);
     free(run->keys);
     free(run->table);
     free(run->model);
@@ -266,6 +288,14 @@ const struct rules_set *replay_run_set(const struct replay_run *run)
 const struct replay_rule *replay_run_rules(const struct replay_run *run)
 {
     return run->rules;
+}
+
+const struct replay_rule *replay_run_rule(const struct replay_run *run, struct slice name)
+{
+    const struct named_rule *found =
+        bsearch(&(struct named_rule){.name = name}, run->named, run->set->rule_count,
+                sizeof(*run->named), compare_names);
+    return found ? found->rule : NULL;
 }
 
 int replay_run_field(const struct replay_run *run, uint32_t slot)
