@@ -95,6 +95,7 @@ static bool print_rules(const struct rules_set *set, const struct file_texts *te
                         const struct question *question)
 {
     struct value *values = calloc(set->slot_count + 1, sizeof(*values));
+    struct quote_place place = {.number = 0};
     struct explanation e = {
         .set = set,
         .texts = texts,
@@ -102,6 +103,7 @@ static bool print_rules(const struct rules_set *set, const struct file_texts *te
         .values = values,
         .matcher = rules_matcher_create(set),
         .hits = calloc(set->rule_count + 1, sizeof(*e.hits)),
+        .place = &place,
         .out = stdout,
     };
     bool ready = values && e.matcher && e.hits;

@@ -5,6 +5,7 @@
 
 #include "agent/file.h"
 #include "agent/question.h"
+#include "agent/quote.h"
 #include "rules/explain.h"
 
 struct explanation {
@@ -15,6 +16,7 @@ struct explanation {
     struct rules_matcher *matcher;
     struct rules_hit *hits;
     size_t hit_count;
+    struct quote_place *place; /* in the file that a rule was quoted from last */
     FILE *out;
 };
 

@@ -1,5 +1,4 @@
 #include "agent/explain.h"
-#include "agent/quote.h"
 
 #define FAILURES_SHOWN 8
 #define WORDS_MAX      72 /* bytes of an operand that are shown */
@@ -49,7 +48,7 @@ static void print_words(const struct explanation *e, const struct rules_rule *ru
                         const struct rules_failure *failure)
 {
     struct slice text = file_text_of(e->texts, rules_file_of(e->set, rule));
-    struct slice line = quote_line(text, failure->line);
+    struct slice line = quote_line_from(e->place, text, failure->line);
     line = skip_characters(line, failure->column - 1);
     line.size = value_end(line);
     while (line.size && line.data[line.size - 1] == ' ')

@@ -5,22 +5,34 @@
 
 #define TAB_WIDTH 8
 
-struct slice quote_line(struct slice text, size_t number)
+struct slice quote_line_from(struct quote_place *place, struct slice text, size_t number)
 {
-    if (slice_has_prefix(text, SLICE("\xef\xbb\xbf")))
-        text = slice_from(text, 3);
-    for (size_t current = 1; text.data; current++) {
+    if (place->text != text.data || number < place->number) {
+        bool has_mark = slice_has_prefix(text, SLICE("\xef\xbb\xbf"));
+        *place = (struct quote_place){text.data, 1, has_mark ? slice_from(text, 3) : text};
+    }
+    while (place->rest.data) {
+        struct slice rest = place->rest;
         size_t end = 0;
-        while (end < text.size && text.data[end] != '\n' && text.data[end] != '\r')
+        while (end < rest.size && rest.data[end] != '\n' && rest.data[end] != '\r')
             end++;
-        if (current == number)
-            return slice_of(text.data, end);
-        bool two = end + 1 < text.size && text.data[end] == '\r' && text.data[end + 1] == '\n';
-        if (end == text.size)
+        if (place->number == number)
+            return slice_of(rest.data, end);
+        if (end == rest.size)
             break;
-        text = slice_of(text.data + end + (two ? 2 : 1), text.size - end - (two ? 2 : 1));
+        bool two = end + 1 < rest.size && rest.data[end] == '\r' && rest.data[end + 1] == '\n';
+        size_t next = end + (two ? 2 : 1);
+        place->rest =
+            slice_of(rest.data + next, rest.size - next); /* an empty one is a line, too */
+        place->number++;
     }
     return slice_of(NULL, 0);
+}
+
+struct slice quote_line(struct slice text, size_t number)
+{
+    struct quote_place place = {.number = 0};
+    return quote_line_from(&place, text, number);
 }
 
 /* ---- characters ---------------------------------------------------------------------------- */

@@ -7,6 +7,17 @@
  * has no such line. A byte order mark is not part of the first. */
 struct slice quote_line(struct slice text, size_t number);
 
+/* The line that was found last, so that one behind it in the same text is looked for from there.
+ * Zeroed before, and whenever another text may be where that was. */
+struct quote_place {
+    const uint8_t *text;
+    size_t number;
+    struct slice rest; /* from the line's beginning */
+};
+
+/* The same as quote_line. */
+struct slice quote_line_from(struct quote_place *place, struct slice text, size_t number);
+
 /* How much of a line is shown, in columns of the terminal: the part around the mark. */
 #define QUOTE_WIDTH 100
 

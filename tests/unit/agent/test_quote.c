@@ -16,7 +16,11 @@ static const char *quote(const char *line, size_t number, size_t column)
 
 static void expect_line(const char *text, size_t number, const char *expected)
 {
+    static struct quote_place place;
     struct slice line = quote_line(slice_of_string(text), number);
+    ck_assert(slice_equal(line, slice_of_string(expected)));
+    ck_assert_ptr_nonnull(line.data);
+    line = quote_line_from(&place, slice_of_string(text), number);
     ck_assert(slice_equal(line, slice_of_string(expected)));
     ck_assert_ptr_nonnull(line.data);
 }
@@ -30,6 +34,9 @@ START_TEST(lines_are_found_whatever_ends_them)
     expect_line(text, 4, "four");
     expect_line(text, 5, "");
     expect_line(text, 6, "six");
+    expect_line(text, 6, "six");
+    expect_line(text, 2, "two");
+    expect_line(text, 5, "");
     ck_assert_ptr_null(quote_line(slice_of_string(text), 7).data);
     ck_assert_ptr_null(quote_line(slice_of_string(text), 0).data);
     expect_line("one\n", 2, "");
