@@ -60,7 +60,6 @@ struct rules__trigger {
     bool charges;
     const struct rules__condition *conditions;
     size_t condition_count;
-    const struct rules__key_part *key;
 };
 
 /* What fulfils a chosen condition, and whose it is. Where that is one trigger's, all that will be

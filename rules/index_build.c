@@ -374,14 +374,13 @@ static bool make_triggers(struct rules__table *table, const struct rules_set *se
         const struct rules_rule *rule = &set->rules[i];
         const struct rules__charge *charge = rule->charge;
         struct rules__trigger *trigger = &table->triggers[table->trigger_count++];
-        *trigger = (struct rules__trigger){(uint32_t)i,      rule->message,         false,
-                                           rule->conditions, rule->condition_count, rule->key};
+        *trigger = (struct rules__trigger){(uint32_t)i, rule->message, false, rule->conditions,
+                                           rule->condition_count};
         if (!charge)
             continue;
         table->trigger_count++;
-        trigger[1] =
-            (struct rules__trigger){(uint32_t)i,        charge->message,         true,
-                                    charge->conditions, charge->condition_count, rule->key};
+        trigger[1] = (struct rules__trigger){(uint32_t)i, charge->message, true, charge->conditions,
+                                             charge->condition_count};
     }
     return table->triggers != NULL;
 }

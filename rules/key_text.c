@@ -202,13 +202,20 @@ static void write_hashed(const struct rules__key_part *part, const struct value 
     write_digest(&sha256, w);
 }
 
-void rules_subject_text(const struct rules_rule *rule, const struct value *values, struct writer *w)
+void rules_subject_parts(const struct rules_rule *rule, const struct value *values,
+                         struct value *parts)
+{
+    for (size_t i = 0; i < rule->key_count; i++)
+        parts[i] = values[rule->key[i].slot];
+}
+
+void rules_subject_write(const struct rules_rule *rule, const struct value *parts, struct writer *w)
 {
     uint8_t buffer[RULES_MAX_KEY_PARTS * PART_MAX];
     struct writer whole = writer_open(buffer, sizeof(buffer));
     for (size_t i = 0; i < rule->key_count; i++) {
         const struct rules__key_part *part = &rule->key[i];
-        struct value canonical = rules__canonical(&values[part->slot]);
+        struct value canonical = rules__canonical(&parts[i]);
         struct value counted;
         if (i)
             writer_uint8(&whole, ',');
@@ -231,6 +238,13 @@ void rules_subject_text(const struct rules_rule *rule, const struct value *value
     } else {
         writer_bytes(w, text);
     }
+}
+
+void rules_subject_text(const struct rules_rule *rule, const struct value *values, struct writer *w)
+{
+    struct value parts[RULES_MAX_KEY_PARTS];
+    rules_subject_parts(rule, values, parts);
+    rules_subject_write(rule, parts, w);
 }
 
 /* ---- what overrides are found by ----------------------------------------------------------- */

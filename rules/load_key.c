@@ -1,6 +1,7 @@
 #include <stddef.h>
 
 #include "rules/loader.h"
+#include "rules/operator.h"
 
 static const char key_expected[] =
     "an argument, as in tenant, src/64 (IPv6 by /64) or src/24/64 (IPv4 by /24 too), or a mapping, "
@@ -174,7 +175,8 @@ bool rules__load_key(struct rules__loader *loader, struct rules_rule *rule,
 {
     size_t count;
     const struct rules__node *item = rules__items(node, &count);
-    struct rules__key_part *parts = rules__allocate(
+    /* Behind the conditions, after which it is read. */
+    struct rules__key_part *parts = rules__match_allocate(
         loader, count < RULES_MAX_KEY_PARTS ? count : RULES_MAX_KEY_PARTS, sizeof(*parts));
     if (!parts)
         return false;

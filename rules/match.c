@@ -128,7 +128,6 @@ size_t rules_match(struct rules_matcher *matcher, int message, struct value *val
     while (next(&candidates, &number)) {
         const struct rules__trigger *trigger = &set->index->table->triggers[number];
         const struct rules_rule *rule = &set->rules[trigger->rule];
-        __builtin_prefetch(trigger->key);
         if (!rules__hold(trigger->conditions, trigger->condition_count, matcher))
             continue;
         struct rules_hit *hit = &hits[count++];

@@ -289,7 +289,8 @@ struct rules_set {
     /* For rules/ only. */
     struct rules__index *index;
     struct arena arena;
-    struct arena conditions; /* of rules: apart, so that what is read together is together */
+    struct arena conditions; /* of rules, and their keys: apart, so that what is read together is
+                              * together */
     uint64_t seed;
 };
 
@@ -499,6 +500,14 @@ static inline struct hash128 rules_key(const struct rules_limit *limit, struct h
  * whose seed all agents know, would let one be counted as another.) */
 void rules_subject_text(const struct rules_rule *rule, const struct value *values,
                         struct writer *w);
+
+/* The same in two steps: of the values, those that the text is made of, a copy of one for each of
+ * the rule's key_count parts, to be written later or not at all. They point to what the values
+ * point to. */
+void rules_subject_parts(const struct rules_rule *rule, const struct value *values,
+                         struct value *parts);
+void rules_subject_write(const struct rules_rule *rule, const struct value *parts,
+                         struct writer *w);
 
 /* The reverse: sets the values, of the key's arguments alone, that are counted under a text. What
  * they need is written to `room`, of which RULES_SUBJECT_MAX bytes are enough. False when it is no
