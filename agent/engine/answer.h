@@ -23,9 +23,11 @@ struct engine_take {
     enum engine_role role;
     const struct penalty *penalty; /* that a refusal may bring; NULL: none */
     enum store_status status;
-    bool refused;     /* as is known without asking the store */
-    unsigned sharers; /* answered by the agent's own store, as one of so many agents; else 0 */
-    size_t text_at;   /* where the subject is in the engine's text */
+    bool refused;         /* as is known without asking the store */
+    unsigned sharers;     /* answered by the agent's own store, as one of so many agents; else 0 */
+    struct slice subject; /* as text, where people are to read it; else empty */
+    size_t text_at;       /* where that is in the engine's text */
+    size_t parts_at;      /* where what it is made of is in the engine's parts */
 };
 
 /* The first rules of each kind that decide without a limit; NULL: there is none. */

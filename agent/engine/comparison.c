@@ -104,8 +104,8 @@ static void note_candidate(struct comparison_pair *pair, const struct engine_dec
         pair->fell_back |= decision->takes[i].status != STORE_ANSWERED;
     pair->subject = slice_of(NULL, 0);
     if (reason && reason->text_at <= pair->text_size &&
-        reason->take.subject.size <= pair->text_size - reason->text_at)
-        pair->subject = slice_of(pair->text + reason->text_at, reason->take.subject.size);
+        reason->subject.size <= pair->text_size - reason->text_at)
+        pair->subject = slice_of(pair->text + reason->text_at, reason->subject.size);
 }
 
 static bool is_whole(const struct comparison_pair *pair)

@@ -63,9 +63,12 @@ struct engine {
     struct value *values;               /* by slot */
     unsigned slot_at[ENGINE_POSITIONS]; /* of the argument that came there last */
     struct rules_hit *hits;             /* by rule */
-    uint8_t *text;                      /* the subjects of the decisions that are being begun */
+    uint8_t *text;                      /* the subjects of the decisions that are being begun ... */
     size_t text_size;
     size_t text_room;
+    struct value *parts; /* ... and what they are made of */
+    size_t part_count;
+    size_t part_room;
     bool wants_text; /* of the decision that is being begun */
     struct engine_counters counters;
     struct comparison *comparison; /* NULL: none */

@@ -24,8 +24,8 @@ void denial_write(const struct engine_decision *decision, uint32_t per_second)
         *next++ = (struct log_field)LOG_INT("limit", reason->limit->limit.units);
         *next++ = (struct log_field)LOG_SLICE("source", store_source_name(reason->take.source));
     }
-    if (reason && reason->take.subject.size)
-        *next++ = (struct log_field)LOG_SLICE("subject", reason->take.subject);
+    if (reason && reason->subject.size)
+        *next++ = (struct log_field)LOG_SLICE("subject", reason->subject);
     if (decision->request_id.size)
         *next++ = (struct log_field)LOG_SLICE("request_id", decision->request_id);
     if (suppressed)

@@ -94,6 +94,7 @@ void engine_free(struct engine *engine)
     free(engine->values);
     free(engine->hits);
     free(engine->text);
+    free(engine->parts);
     free(engine);
 }
 
@@ -312,7 +313,7 @@ static bool take_all(struct engine *engine, struct engine_decision *decision)
         struct engine_take *take = &decision->takes[i];
         take->take.answered = take_answered;
         take->take.returns = decision->count > 1 && !take->take.probe && !stays_charged(take);
-        take->take.subject.data = engine->text ? engine->text + take->text_at : NULL;
+        take->subject.data = engine->text ? engine->text + take->text_at : NULL;
         enum store_status status = take->refused ? STORE_ANSWERED : STORE_UNAVAILABLE;
         if (may_wait && !take->refused)
             status = store_take(engine->store, &take->take, decision->now);
@@ -360,7 +361,7 @@ static enum engine_outcome begin(struct engine *engine, struct engine_client *cl
     decision->weight = engine->options.top ? top_draw(engine->options.top, now) : 0;
     engine->wants_text = engine->options.subjects || engine->logs_denials || decision->weight;
     if (engine->begun_count == 0)
-        engine->text_size = 0;
+        engine->text_size = engine->part_count = 0;
 
     enum error error = engine__read(engine, decision, notify->payload);
     if (error) {

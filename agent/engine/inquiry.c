@@ -38,7 +38,7 @@ static bool read(struct run *run)
     struct engine *engine = run->decision.engine;
     struct inquiry *inquiry = run->inquiry;
     inquiry->outcome = INQUIRY_NO_LIMIT;
-    engine->text_size = 0;
+    engine->text_size = engine->part_count = 0;
     engine->wants_text = true;
     enum error error = read_question(run);
     penalties_end(&run->decision.penalties, engine, engine->rules, run->decision.now, NULL, NULL);
@@ -162,12 +162,12 @@ static void keep_subjects(struct run *run)
     const struct engine *engine = run->decision.engine;
     for (size_t i = 0; i < run->decision.count; i++) {
         struct engine_take *take = &run->decision.takes[i];
-        take->take.subject.data = engine->text + take->text_at;
+        take->subject.data = engine->text + take->text_at;
         if (i >= INQUIRY_FINDINGS_MAX)
             continue;
         char *subject = run->inquiry->findings[i].subject;
-        memcpy(subject, take->take.subject.data, take->take.subject.size);
-        subject[take->take.subject.size] = '\0';
+        memcpy(subject, take->subject.data, take->subject.size);
+        subject[take->subject.size] = '\0';
     }
 }
 

@@ -34,13 +34,19 @@ struct penalty *penalty_create(struct penalty_list *list, const struct rules_hit
 
 static void answered(struct store_take *take, enum store_status status);
 
+static void write_subject(const struct store_take *take, struct writer *w)
+{
+    const struct penalty *penalty = (const struct penalty *)take;
+    writer_bytes(w, slice_of(penalty->text, penalty->text_size));
+}
+
 static void take_unit(struct penalty *penalty, const struct rules_limit *limit)
 {
     penalty->take = (struct store_take){
         .key = rules_key(limit, penalty->subject),
         .limit = &limit->limit,
         .wanted = 1,
-        .subject = slice_of(penalty->text, penalty->text_size),
+        .write_subject = write_subject,
         .name = limit->store_name,
         .answered = answered,
     };

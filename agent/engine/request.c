@@ -35,11 +35,11 @@ static bool grow_text(struct engine *engine)
     return true;
 }
 
-/* Writes whom a hit counts, where the store's keys are read by others or we are asked to; only the
- * values, which the next message overwrites, can say it. */
+/* Writes whom a hit counts, where people want to read it, or a penalty may outlast the message. */
 static bool add_text(struct engine *engine, const struct rules_hit *hit)
 {
-    if (!engine->store->operations->names_keys && !engine->wants_text)
+    bool for_penalty = hit->rule->penalty_mark && engine->store->operations->names_keys;
+    if (!engine->wants_text && !for_penalty)
         return true;
     if (!grow_text(engine))
         return false;
@@ -47,6 +47,48 @@ static bool add_text(struct engine *engine, const struct rules_hit *hit)
     rules_subject_text(hit->rule, engine->values, &w);
     engine->text_size += writer_size(&w);
     return true;
+}
+
+/* Keeps what says whom a hit counts, which the next message overwrites, where the store may want
+ * it: mostly it knows the key, and writing the text would be a large part of a decision. */
+static bool add_parts(struct engine *engine, const struct rules_hit *hit)
+{
+    if (!engine->store->operations->names_keys)
+        return true;
+    if (engine->part_room - engine->part_count < RULES_MAX_KEY_PARTS) {
+        size_t room = 2 * engine->part_room + 4 * (size_t)RULES_MAX_KEY_PARTS;
+        struct value *larger = reallocarray(engine->parts, room, sizeof(*larger));
+        if (!larger)
+            return false;
+        engine->parts = larger;
+        engine->part_room = room;
+    }
+    rules_subject_parts(hit->rule, engine->values, engine->parts + engine->part_count);
+    engine->part_count += hit->rule->key_count;
+    return true;
+}
+
+/* Whom a hit counts: where its text is, and what it is made of. */
+struct subject {
+    size_t text_at;
+    size_t text_size;
+    size_t parts_at;
+};
+
+static bool add_subject(struct engine *engine, const struct rules_hit *hit, struct subject *subject)
+{
+    *subject = (struct subject){.text_at = engine->text_size, .parts_at = engine->part_count};
+    if (!add_text(engine, hit) || !add_parts(engine, hit))
+        return false;
+    subject->text_size = engine->text_size - subject->text_at;
+    return true;
+}
+
+static void write_subject(const struct store_take *store_take, struct writer *w)
+{
+    const struct engine_take *take = (const struct engine_take *)store_take;
+    const struct value *parts = take->decision->engine->parts;
+    rules_subject_write(take->limit->rule, parts + take->parts_at, w);
 }
 
 static bool make_room(struct engine_decision *decision, size_t size)
@@ -69,7 +111,7 @@ void engine__keep_text(struct engine_decision *decision)
     if (!make_room(decision, size + decision->request_id.size + 1)) {
         decision->request_id.size = 0;
         for (size_t i = 0; i < decision->count; i++)
-            decision->takes[i].take.subject.size = 0;
+            decision->takes[i].subject.size = 0;
         return;
     }
     if (size)
@@ -78,7 +120,7 @@ void engine__keep_text(struct engine_decision *decision)
         memcpy(decision->kept + size, decision->request_id.data, decision->request_id.size);
     decision->request_id.data = decision->kept + size;
     for (size_t i = 0; i < decision->count; i++)
-        decision->takes[i].take.subject.data = decision->kept + decision->takes[i].text_at;
+        decision->takes[i].subject.data = decision->kept + decision->takes[i].text_at;
 }
 
 static enum engine_role role_of(const struct rules_hit *hit)
@@ -96,7 +138,7 @@ static uint64_t wanted_of(const struct rules_hit *hit, const struct limit *limit
 }
 
 static struct engine_take *add_take(struct engine_decision *decision, const struct rules_hit *hit,
-                                    const struct rules_limit *limit, size_t text_at)
+                                    const struct rules_limit *limit, const struct subject *subject)
 {
     struct engine_take *take = &decision->takes[decision->count++];
     *take = (struct engine_take){
@@ -106,12 +148,14 @@ static struct engine_take *add_take(struct engine_decision *decision, const stru
                  .probe = hit->kind == RULES_HIT_LIMIT && hit->rule->charged_later,
                  .partial = hit->kind == RULES_HIT_CHARGE,
                  .leased = hit->rule->consistency == RULES_LEASED,
-                 .subject = {NULL, decision->engine->text_size - text_at},
+                 .write_subject = write_subject,
                  .name = limit->store_name},
         .limit = limit,
         .decision = decision,
         .role = role_of(hit),
-        .text_at = text_at,
+        .subject = {NULL, subject->text_size},
+        .text_at = subject->text_at,
+        .parts_at = subject->parts_at,
     };
     store_expect(decision->engine->store, take->take.key);
     return take;
@@ -119,18 +163,18 @@ static struct engine_take *add_take(struct engine_decision *decision, const stru
 
 /* What the hit's own limits need, and whether the subject is being penalised. */
 static bool add_penalty(struct engine_decision *decision, const struct rules_hit *hit,
-                        size_t text_at, const struct penalty **penalty)
+                        const struct subject *subject, const struct penalty **penalty)
 {
     const struct engine *engine = decision->engine;
     *penalty = NULL;
     if (!hit->rule->penalty_mark || hit->kind != RULES_HIT_LIMIT || !hit->enforced)
         return true;
     struct slice text =
-        slice_of(engine->text ? engine->text + text_at : NULL, engine->text_size - text_at);
+        slice_of(engine->text ? engine->text + subject->text_at : NULL, subject->text_size);
     *penalty = penalty_create(&decision->penalties, hit, text);
     if (!*penalty)
         return false;
-    struct engine_take *mark = add_take(decision, hit, hit->rule->penalty_mark, text_at);
+    struct engine_take *mark = add_take(decision, hit, hit->rule->penalty_mark, subject);
     mark->take.wanted = 1;
     mark->take.probe = true;
     return true;
@@ -139,7 +183,7 @@ static bool add_penalty(struct engine_decision *decision, const struct rules_hit
 static bool add_limits(struct engine *engine, struct engine_decision *decision,
                        const struct rules_hit *hit)
 {
-    size_t text_at = engine->text_size;
+    struct subject subject;
     const struct penalty *penalty;
     if (hit->limit_count == 0) {
         if (hit->kind == RULES_HIT_LIMIT && !decision->named.unlimited)
@@ -147,10 +191,10 @@ static bool add_limits(struct engine *engine, struct engine_decision *decision,
         return true;
     }
     if (!decision_grow(decision, decision->count + hit->limit_count + 1) ||
-        !add_text(engine, hit) || !add_penalty(decision, hit, text_at, &penalty))
+        !add_subject(engine, hit, &subject) || !add_penalty(decision, hit, &subject, &penalty))
         return false;
     for (size_t i = 0; i < hit->limit_count; i++)
-        add_take(decision, hit, &hit->limits[i], text_at)->penalty = penalty;
+        add_take(decision, hit, &hit->limits[i], &subject)->penalty = penalty;
     return true;
 }
 
@@ -261,18 +305,18 @@ static bool add_counters(struct engine *engine, struct engine_decision *decision
                          const struct rules_hit *hit)
 {
     const struct rules_rule *rule = hit->rule;
-    size_t text_at = engine->text_size;
-    if (!decision_grow(decision, RULES_MAX_COUNTERS + 2) || !add_text(engine, hit))
+    struct subject subject;
+    if (!decision_grow(decision, RULES_MAX_COUNTERS + 2) || !add_subject(engine, hit, &subject))
         return false;
     if (rule->penalty_mark) {
-        add_take(decision, hit, rule->penalty_mark, text_at);
-        add_take(decision, hit, rule->penalty_count, text_at);
+        add_take(decision, hit, rule->penalty_mark, &subject);
+        add_take(decision, hit, rule->penalty_count, &subject);
     }
     for (size_t i = 0; i < rule->list_count; i++)
         for (size_t j = 0; j < rule->lists[i].count; j++)
             if (!has_counter(decision, &rule->lists[i].limits[j]) &&
                 decision->count < RULES_MAX_COUNTERS + 2)
-                add_take(decision, hit, &rule->lists[i].limits[j], text_at);
+                add_take(decision, hit, &rule->lists[i].limits[j], &subject);
     return true;
 }
 

@@ -248,9 +248,9 @@ void top_count(struct top *top, const struct engine_decision *decision, uint32_t
         enum rule_outcome outcome;
         i += rule_outcome_of(decision, i, &outcome);
         copy(key.rule, sizeof(key.rule), take->limit->rule->name);
-        if (!take->take.subject.size)
+        if (!take->subject.size)
             continue; /* there was no memory to keep it in */
-        copy(key.subject, sizeof(key.subject), take->take.subject);
+        copy(key.subject, sizeof(key.subject), take->subject);
         key.hash = hash_of(&key);
         key.count[TOP_REFUSED] = outcome == RULE_OUTCOME_REFUSED ? weight : 0;
         for (int j = 0; j < TOP_MEASURES; j++)

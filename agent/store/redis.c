@@ -378,7 +378,7 @@ static struct redis_cell *add_cell(struct store_redis *redis, const struct store
     bool evicted;
     writer_bytes(&w, redis->options.settings->prefix);
     writer_uint8(&w, '{');
-    writer_bytes(&w, take->subject);
+    take->write_subject(take, &w);
     writer_bytes(&w, SLICE("}:"));
     writer_bytes(&w, take->name);
     if (w.error)

@@ -47,9 +47,10 @@ struct store_take {
     bool returns;    /* what is granted may be given back, since the request has other limits too */
     bool leased;     /* may be answered by units charged ahead of need (a rule's consistency) */
 
-    /* How the key is written where others read it: whom it counts, and what of them. Looked at
-     * only during store_take, and only where the store says that it names keys. */
-    struct slice subject;
+    /* How the key is written where others read it: whom it counts, and what of them. Wanted only
+     * during store_take and store_reset, and only by a store that says that it names keys. Writes
+     * at most RULES_SUBJECT_MAX bytes. */
+    void (*write_subject)(const struct store_take *take, struct writer *w);
     struct slice name;
 
     struct limit_result result; /* filled in by the store ... */
@@ -84,7 +85,7 @@ struct store;
 
 struct store_operations {
     const char *name;
-    bool names_keys; /* looks at a take's subject and name */
+    bool names_keys; /* wants a take's subject and name */
     enum store_status (*take)(struct store *store, struct store_take *take, uint64_t now);
     void (*give)(struct store *store, const struct store_take *take, uint64_t units, uint64_t now);
     /* These may be NULL. */

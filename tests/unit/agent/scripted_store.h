@@ -26,7 +26,7 @@ static enum store_status scripted_take(struct store *store, struct store_take *t
     struct scripted_store *scripted = (struct scripted_store *)store;
     struct writer w = writer_open(scripted->last_key, sizeof(scripted->last_key) - 1);
     writer_uint8(&w, '{');
-    writer_bytes(&w, take->subject);
+    take->write_subject(take, &w);
     writer_bytes(&w, SLICE("}:"));
     writer_bytes(&w, take->name);
     scripted->last_key[writer_size(&w)] = '\0';

@@ -43,7 +43,7 @@ static void feed_close(struct feed *feed)
 static void count(struct feed *feed, unsigned subject, bool refused, uint32_t weight)
 {
     int size = snprintf(feed->text, sizeof(feed->text), "%u", subject);
-    feed->take.take.subject = slice_of(feed->text, (size_t)size);
+    feed->take.subject = slice_of(feed->text, (size_t)size);
     feed->take.take.result.granted = refused ? 0 : 1;
     top_count(feed->top, &feed->decision, weight);
 }
