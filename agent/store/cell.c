@@ -6,6 +6,19 @@ static bool same_limit(const struct limit *a, const struct limit *b)
            a->burst == b->burst;
 }
 
+/* Of limits that differ in one member, never the same; of others, with the probability that two
+ * hashes of 64 bits are. */
+static uint64_t mark_of(const struct limit *limit)
+{
+    const uint64_t members[] = {limit->algorithm, limit->units, limit->window, limit->burst};
+    uint64_t mark = 0;
+    for (size_t i = 0; i < 4; i++) {
+        mark = (mark ^ members[i]) * UINT64_C(0x9e3779b97f4a7c15);
+        mark ^= mark >> 32;
+    }
+    return mark;
+}
+
 static uint64_t least(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
@@ -30,7 +43,7 @@ void cell_open(struct cell *cell)
 
 bool cell_is_under(const struct cell *cell, const struct limit *limit)
 {
-    return same_limit(&cell->limit, limit);
+    return cell->limit_mark == mark_of(limit);
 }
 
 bool cell_is_idle(const struct cell *cell)
@@ -139,7 +152,7 @@ uint64_t cell_lease_life(const struct limit *limit)
 static uint64_t units_ahead(const struct cell *cell, const struct limit *limit, uint64_t now,
                             unsigned sharers)
 {
-    if (!cell->told_at || cell->leased || !same_limit(&cell->limit, limit))
+    if (!cell->told_at || cell->leased || !cell_is_under(cell, limit))
         return 0;
     uint64_t elapsed = until(now, cell->demand_since) + 1;
     uint64_t demand = least(cell->demand, LIMIT_UNITS_MAX);
@@ -196,6 +209,7 @@ static void learn(struct cell *cell, const struct cell_batch *batch,
                   const struct redis_limit_outcome *outcome, uint64_t now)
 {
     cell->limit = batch->limit;
+    cell->limit_mark = mark_of(&batch->limit);
     cell->told_at = now;
     cell->taken_at = outcome->taken_at;
     cell->remaining = outcome->result.remaining;

@@ -47,6 +47,13 @@ struct cell_batch {
 
 /* All times are of the agent's clock but taken_at and lease_taken_at. Zero, but for cell_open. */
 struct cell {
+    /* All that a refusal that is remembered reads: first, so that with a key it is one cache line
+     * of a table. */
+    uint64_t reset_at;
+    uint64_t denied_until; /* 0: it refused nothing */
+    uint64_t retry_at;     /* while it is denied: when a unit can be had; denied_until or later */
+    uint64_t limit_mark;   /* tells `limit` from others */
+
     struct store_takes waiting;
     struct store_takes sent; /* of the batch, in order of arrival */
     struct cell_batch batch;
@@ -57,16 +64,11 @@ struct cell {
     uint64_t lease_ends;
     uint64_t lease_taken_at; /* Redis's time, for giving back */
 
-    /* What Redis said last, under this limit. Near what follows the cell in a table: a refusal that
-     * is remembered reads no more. */
+    /* What Redis said last, under this limit. */
     struct limit limit;
     uint64_t told_at;  /* 0: never */
     uint64_t taken_at; /* Redis's time of it */
     uint64_t remaining;
-    uint64_t reset_at;
-    uint64_t denied_until; /* 0: it refused nothing */
-    uint64_t retry_at;     /* while it is denied: when a unit can be had; denied_until or later */
-
     uint64_t demand; /* units that were asked for since */
     uint64_t demand_since;
 };

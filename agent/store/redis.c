@@ -417,7 +417,8 @@ static enum store_status redis_take(struct store *store, struct store_take *take
         return STORE_FULL;
     }
     if (cell_answer(&cell->cell, take, now)) {
-        take->ticket = cell->lease_session;
+        if (take->source == STORE_SOURCE_LEASE)
+            take->ticket = cell->lease_session;
         count_answered(redis, take);
         return STORE_ANSWERED;
     }

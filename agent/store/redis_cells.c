@@ -86,10 +86,26 @@ static void list_last(struct redis_cells *cells, struct redis_cell *cell)
     TAILQ_INSERT_TAIL(&cells->by_use, cell, by_use);
 }
 
+static void fetch_expected(struct redis_cells *cells)
+{
+    const struct redis_cell *cell = cells->expected ? *cells->expected : NULL;
+    cells->expected = NULL;
+    if (cell)
+        __builtin_prefetch(cell);
+}
+
+void redis_cells_expect(struct redis_cells *cells, struct hash128 hash)
+{
+    fetch_expected(cells);
+    cells->expected = bucket_of(cells, hash);
+    __builtin_prefetch(cells->expected);
+}
+
 /* Moving a cell touches its neighbours, which the processor has to fetch: more than all the rest of
  * a look-up. A cell is far from being forgotten while few others were put behind it. */
 struct redis_cell *redis_cells_find(struct redis_cells *cells, struct hash128 hash)
 {
+    fetch_expected(cells);
     struct redis_cell *cell = *bucket_of(cells, hash);
     while (cell && !hash128_equal(cell->hash, hash))
         cell = cell->next;
@@ -98,16 +114,6 @@ struct redis_cell *redis_cells_find(struct redis_cells *cells, struct hash128 ha
         list_last(cells, cell);
     }
     return cell;
-}
-
-void redis_cells_expect(struct redis_cells *cells, struct hash128 hash)
-{
-    const struct redis_cell *cell = *bucket_of(cells, hash);
-    if (!cell)
-        return;
-    __builtin_prefetch(&cell->cell.limit);
-    __builtin_prefetch(&cell->cell.denied_until);
-    __builtin_prefetch(&cell->listed);
 }
 
 /* Forgets the cell used longest ago of those that can be. */
@@ -127,13 +133,22 @@ static bool make_room(struct redis_cells *cells)
     return false;
 }
 
+static struct redis_cell *allocate(size_t key_size)
+{
+    size_t lines = (sizeof(struct redis_cell) + key_size - 1) / REDIS_CELL_ALIGNMENT + 1;
+    struct redis_cell *cell = aligned_alloc(REDIS_CELL_ALIGNMENT, lines * REDIS_CELL_ALIGNMENT);
+    if (cell)
+        *cell = (struct redis_cell){0};
+    return cell;
+}
+
 struct redis_cell *redis_cells_add(struct redis_cells *cells, struct hash128 hash, struct slice key,
                                    bool *evicted)
 {
     *evicted = cells->count >= cells->max && make_room(cells);
     if (cells->count >= cells->max || key.size > REDIS_KEY_MAX)
         return NULL;
-    struct redis_cell *cell = calloc(1, sizeof(*cell) + key.size);
+    struct redis_cell *cell = allocate(key.size);
     if (!cell)
         return NULL;
     cell_open(&cell->cell);

@@ -5,18 +5,25 @@
  */
 #pragma once
 
+#include <assert.h>
+#include <stdalign.h>
+#include <stddef.h>
+
 #include "agent/store/cell.h"
 
 /* Bytes of "prefix{subject}:rule:limit". */
 #define REDIS_KEY_MAX 512
 
+#define REDIS_CELL_ALIGNMENT 64
+
 struct redis_shard;
 
+/* What finding it reads, and a refusal that is remembered, is the first cache line of it. */
 struct redis_cell {
-    struct cell cell; /* first: a take's pending.cell */
-    struct hash128 hash;
+    alignas(REDIS_CELL_ALIGNMENT) struct hash128 hash;
     struct redis_cell *next; /* of its bucket */
     uint64_t listed;         /* the number of cells put at the end of by_use before it */
+    struct cell cell;
     TAILQ_ENTRY(redis_cell) by_use;
     TAILQ_ENTRY(redis_cell) of_turn;   /* while in_turn: something is to be sent at its end */
     TAILQ_ENTRY(redis_cell) of_leases; /* while in_leases */
@@ -44,13 +51,18 @@ struct redis_cell {
     uint8_t key[];
 };
 
+static_assert(offsetof(struct redis_cell, cell.limit_mark) + sizeof(uint64_t) <=
+                  REDIS_CELL_ALIGNMENT,
+              "a refusal reads one cache line");
+
 TAILQ_HEAD(redis_cell_list, redis_cell);
 
 struct redis_cells {
     struct redis_cell **buckets;
-    size_t bucket_count; /* as many as there may be; a power of two */
-    size_t buckets_used; /* the first of them: from bucket_base on, below twice as many */
-    size_t bucket_base;  /* a power of two */
+    struct redis_cell **expected; /* a bucket whose first cell is to be fetched; NULL: none */
+    size_t bucket_count;          /* as many as there may be; a power of two */
+    size_t buckets_used;          /* the first of them: from bucket_base on, below twice as many */
+    size_t bucket_base;           /* a power of two */
     size_t sweep_at;
     size_t count;
     size_t max;
@@ -67,8 +79,8 @@ void redis_cells_close(struct redis_cells *cells);
 /* NULL when it isn't known. The cell counts as used. */
 struct redis_cell *redis_cells_find(struct redis_cells *cells, struct hash128 hash);
 
-/* The key is to be looked for soon: what that reads, and a refusal that is remembered, may be
- * fetched meanwhile. */
+/* The key is to be looked for soon: what that reads, and a refusal that is remembered, is fetched
+ * meanwhile: its bucket at once, its cell at the next call, when the bucket has come. */
 void redis_cells_expect(struct redis_cells *cells, struct hash128 hash);
 
 /* A new cell for a key that isn't known. NULL when out of memory, or when the table is full of

@@ -148,6 +148,29 @@ START_TEST(a_table_of_one)
 }
 END_TEST
 
+/* By a number of 64 bits, so that a refusal reads one cache line. */
+START_TEST(limits_that_differ_in_anything_are_told_apart)
+{
+    const struct limit limit = {LIMIT_TOKEN_BUCKET, 10, 60, 10};
+    const struct limit others[] = {{LIMIT_SLIDING_LOG, 10, 60, 10},
+                                   {LIMIT_TOKEN_BUCKET, 11, 60, 10},
+                                   {LIMIT_TOKEN_BUCKET, 10, 61, 10},
+                                   {LIMIT_TOKEN_BUCKET, 10, 60, 11},
+                                   {LIMIT_TOKEN_BUCKET, 60, 10, 10}};
+    struct cell cell;
+    struct store_take take = {.limit = &limit, .wanted = 1};
+    struct store_takes answered = TAILQ_HEAD_INITIALIZER(answered);
+    cell_open(&cell);
+    cell_join(&cell, &take);
+    ck_assert(cell_begin(&cell, 1, 1));
+    cell_settle(&cell, &(struct redis_limit_outcome){.result = {.granted = 1}}, 1, &answered);
+    ck_assert(cell_is_under(&cell, &limit));
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        ck_assert(!cell_is_under(&cell, &others[i]));
+}
+END_TEST
+
 UNIT_MAIN("redis cells", what_is_added_is_found, what_counts_for_nothing_is_swept,
           what_is_used_is_not_forgotten, the_one_forgotten_was_not_used_for_long,
-          what_is_in_use_is_not_forgotten, a_table_of_one)
+          what_is_in_use_is_not_forgotten, a_table_of_one,
+          limits_that_differ_in_anything_are_told_apart)
