@@ -44,6 +44,13 @@ struct engine_decision {
 /* Arguments of a message whose slots are remembered. */
 #define ENGINE_POSITIONS 16
 
+/* The argument that came at some place of a message last. */
+struct engine_position {
+    int slot; /* -1: no rule has it */
+    uint8_t name_size;
+    uint8_t name[RULES_NAME_MAX];
+};
+
 struct engine {
     struct engine_options options;
     struct store *store;
@@ -59,11 +66,11 @@ struct engine {
     struct engine_decision *begun[ENGINE_AHEAD]; /* and not asked about yet */
     size_t begun_count;
     struct rules_matcher *matcher;
-    uint64_t regex_overruns;            /* of the matcher, when it was looked at last */
-    struct value *values;               /* by slot */
-    unsigned slot_at[ENGINE_POSITIONS]; /* of the argument that came there last */
-    struct rules_hit *hits;             /* by rule */
-    uint8_t *text;                      /* the subjects of the decisions that are being begun ... */
+    uint64_t regex_overruns; /* of the matcher, when it was looked at last */
+    struct value *values;    /* by slot */
+    struct engine_position positions[ENGINE_POSITIONS];
+    struct rules_hit *hits; /* by rule */
+    uint8_t *text;          /* the subjects of the decisions that are being begun ... */
     size_t text_size;
     size_t text_room;
     struct value *parts; /* ... and what they are made of */

@@ -39,6 +39,7 @@ bool engine_use(struct engine *engine, struct ruleset *rules)
     }
     rules_matcher_free(engine->matcher);
     engine->regex_overruns = 0;
+    memset(engine->positions, 0, sizeof(engine->positions));
     engine->logs_denials = engine->options.denials && set->settings.denial_log;
     free(engine->values);
     free(engine->hits);

@@ -221,15 +221,17 @@ static bool add_hit(struct engine *engine, struct engine_decision *decision,
 
 /* Messages name their arguments in the same order again and again, so that a look at the name that
  * came at this place last mostly saves looking it up. -1: no rule has it. */
-static int slot_of(struct engine *engine, size_t position, struct slice name)
+static int slot_of(struct engine *engine, size_t place, struct slice name)
 {
-    const struct rules_set *set = engine->set;
-    unsigned *last = &engine->slot_at[position % ENGINE_POSITIONS];
-    if (*last < set->slot_count && slice_equal(set->slot_names[*last], name))
-        return (int)*last;
-    int slot = rules_slot(set, name);
-    if (slot >= 0)
-        *last = (unsigned)slot;
+    struct engine_position *last = &engine->positions[place % ENGINE_POSITIONS];
+    if (name.size && slice_equal(slice_of(last->name, last->name_size), name))
+        return last->slot;
+    int slot = rules_slot(engine->set, name);
+    if (name.size && name.size <= sizeof(last->name)) {
+        last->slot = slot;
+        last->name_size = (uint8_t)name.size;
+        memcpy(last->name, name.data, name.size);
+    }
     return slot;
 }
 
