@@ -5,28 +5,22 @@
 #include <unistd.h>
 
 #include "agent/endpoint.h"
+#include "agent/folder.h"
 #include "agent/inherited.h"
 #include "main.h"
 
 /* Where the sockets of a test stand, since 3 is check's own. */
 #define FIRST 50
 
-static char folder[64];
-
-static void make_folder(void)
-{
-    snprintf(folder, sizeof(folder), "/tmp/sluice-test.XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    ck_assert_int_eq(chdir(folder), 0);
-}
-
 /* A path in the folder, unix:// before it; each call has a text of its own, up to 24. */
 static const char *in_folder(const char *name)
 {
     static char texts[24][128];
     static size_t next;
+    char folder[64];
     char *text = texts[next++];
     ck_assert_uint_le(next, 24);
+    ck_assert_ptr_nonnull(getcwd(folder, sizeof(folder)));
     snprintf(text, sizeof(texts[0]), "unix://%s/%s", folder, name);
     return text;
 }
@@ -108,7 +102,7 @@ START_TEST(sockets_are_matched_by_address_in_any_order)
 {
     char why[SOCKET_WHY_MAX];
     char tcp[SOCKET_NAME_MAX];
-    make_folder();
+    enter_folder();
     pass(0, in_folder("admin"));
     pass(1, "tcp://127.0.0.1:0");
     pass(2, in_folder("spop"));
@@ -127,18 +121,20 @@ START_TEST(sockets_are_matched_by_address_in_any_order)
     /* They listen on. */
     int client = socket_connect(&settings.listeners[0].endpoint, 1000, why);
     ck_assert_msg(client >= 0, "%s", why);
+    leave_folder();
 }
 END_TEST
 
 START_TEST(a_path_with_another_name_for_its_folder_is_the_same)
 {
-    make_folder();
+    enter_folder();
     ck_assert_int_eq(mkdir("run", 0700), 0);
     ck_assert_int_eq(symlink("run", "link"), 0);
     pass(0, in_folder("run/spop"));
     struct rules_settings settings = settings_of(NULL, in_folder("link/spop"), NULL);
     environment("1", "spop");
     expect(&settings, FIRST, -1, -1);
+    leave_folder();
 }
 END_TEST
 
@@ -167,7 +163,7 @@ END_TEST
 
 START_TEST(what_matches_nothing_is_refused)
 {
-    make_folder();
+    enter_folder();
     pass(0, in_folder("spop"));
     struct rules_settings settings = settings_of(NULL, in_folder("other"), NULL);
     environment("1", "spop");
@@ -185,6 +181,7 @@ START_TEST(what_matches_nothing_is_refused)
     ck_assert_int_eq(dup2(FIRST, FIRST + 1), FIRST + 1);
     environment("2", "admin:admin");
     expect_refused(&settings, "was passed twice");
+    leave_folder();
 }
 END_TEST
 
@@ -233,7 +230,7 @@ START_TEST(as_many_as_there_can_be)
     struct rules_settings settings = {.listener_count = RULES_MAX_LISTENERS, .has_admin = true};
     char why[SOCKET_WHY_MAX] = "";
     struct inherited inherited;
-    make_folder();
+    enter_folder();
     for (int i = 0; i < INHERITED_MAX; i++) {
         snprintf(number, sizeof(number), "%d", i);
         const char *address = in_folder(number);
@@ -249,6 +246,7 @@ START_TEST(as_many_as_there_can_be)
     for (int i = 0; i < RULES_MAX_LISTENERS; i++)
         ck_assert_int_eq(inherited.listeners[i], FIRST + i);
     ck_assert_int_eq(inherited.admin, FIRST + RULES_MAX_LISTENERS);
+    leave_folder();
 }
 END_TEST
 
