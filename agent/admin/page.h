@@ -28,6 +28,7 @@ struct admin_request {
     const struct page *page;
     const struct control *control;
     struct MHD_Connection *connection;
+    int wake;                        /* an eventfd, to be written to once a suspended one goes on */
     bool removes;                    /* the method is DELETE */
     size_t uploaded;                 /* bytes of a body, which no page has a use for */
     struct admin_question *question; /* NULL: no worker has been asked */

@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <sys/eventfd.h>
 
 #include "agent/admin/page.h"
 #include "agent/engine/rule_counters.h"
@@ -11,6 +12,7 @@ struct admin_question {
     struct worker_errand errand; /* first: the worker hands it back */
     struct MHD_Connection *connection;
     const struct control *control;
+    int wake;        /* of struct admin_request */
     unsigned worker; /* that has it now */
     bool is_lost;    /* the workers have stopped */
     struct inquiry answer;
@@ -152,6 +154,15 @@ static void run_forgetting(struct worker_errand *errand, struct engine *engine, 
     engine_inquire(engine, &question->forgetting, now);
 }
 
+/* The server, which waits by a poll of its own, isn't told by libmicrohttpd. It may free the
+ * question as soon as it goes on. */
+static void go_on(const struct admin_question *question)
+{
+    int wake = question->wake;
+    MHD_resume_connection(question->connection);
+    eventfd_write(wake, 1);
+}
+
 /* To the next worker that there is, or back to the client. */
 static void hand_on(struct admin_question *question)
 {
@@ -160,7 +171,7 @@ static void hand_on(struct admin_question *question)
     while (++question->worker < control->worker_count)
         if (worker_run(control->workers[question->worker], &question->errand))
             return;
-    MHD_resume_connection(question->connection);
+    go_on(question);
 }
 
 static void has_forgotten(struct inquiry *inquiry)
@@ -200,7 +211,7 @@ static void send_off(struct admin_question *question)
     MHD_suspend_connection(question->connection);
     if (!worker_run(question->control->workers[0], &question->errand)) {
         question->is_lost = true;
-        MHD_resume_connection(question->connection);
+        go_on(question);
     }
 }
 
@@ -213,6 +224,7 @@ void admin_ask(struct admin_request *request, enum inquiry_kind kind)
         return;
     question->connection = request->connection;
     question->control = request->control;
+    question->wake = request->wake;
     question->answer.kind = kind;
     read_arguments(question, request->connection);
     if (question->wrong) {

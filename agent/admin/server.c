@@ -18,7 +18,8 @@
 struct admin {
     struct MHD_Daemon *daemon;
     pthread_t thread;
-    int end; /* an eventfd: readable when the thread is to end */
+    int end;  /* an eventfd: readable when the thread is to end */
+    int wake; /* one that is readable when a suspended request goes on */
     const struct control *control;
     struct slice token_file;
 };
@@ -142,6 +143,7 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
         if (!request)
             return MHD_NO;
         request->control = admin->control;
+        request->wake = admin->wake;
         request->connection = connection;
         find_page(request, url);
         return MHD_YES;
@@ -183,12 +185,15 @@ static void *run(void *context)
     struct admin *admin = context;
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(admin->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     struct pollfd waiting[] = {{.fd = info->epoll_fd, .events = POLLIN},
-                               {.fd = admin->end, .events = POLLIN}};
+                               {.fd = admin->end, .events = POLLIN},
+                               {.fd = admin->wake, .events = POLLIN}};
+    eventfd_t ignored;
     pthread_setname_np(pthread_self(), "admin");
     while (!waiting[1].revents) {
         MHD_UNSIGNED_LONG_LONG left = ADMIN_WAIT_MAX;
         MHD_get_timeout(admin->daemon, &left);
-        poll(waiting, 2, left < ADMIN_WAIT_MAX ? (int)left : ADMIN_WAIT_MAX);
+        poll(waiting, 3, left < ADMIN_WAIT_MAX ? (int)left : ADMIN_WAIT_MAX);
+        eventfd_read(admin->wake, &ignored);
         MHD_run(admin->daemon);
     }
     return NULL;
@@ -211,6 +216,8 @@ static void free_admin(struct admin *admin)
         MHD_stop_daemon(admin->daemon); /* closes the listener */
     if (admin->end >= 0)
         close(admin->end);
+    if (admin->wake >= 0)
+        close(admin->wake);
     free(admin);
 }
 
@@ -224,10 +231,12 @@ struct admin *admin_start(int listener, const struct control *control, struct sl
     admin->control = control;
     admin->token_file = token_file;
     admin->end = eventfd(0, EFD_CLOEXEC);
+    admin->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     admin->daemon = start_daemon(admin, listener);
     if (!admin->daemon)
         close(listener);
-    if (admin->end >= 0 && admin->daemon && pthread_create(&admin->thread, NULL, run, admin) == 0)
+    if (admin->end >= 0 && admin->wake >= 0 && admin->daemon &&
+        pthread_create(&admin->thread, NULL, run, admin) == 0)
         return admin;
     free_admin(admin);
     return NULL;

@@ -250,6 +250,15 @@ def test_a_token_that_can_not_be_read_at_the_start(bench):
             in agent.log())
 
 
+def test_what_a_worker_answers_goes_on_at_once(bench):
+    """Not once the server has waited for something else, a second at most."""
+    agent = bench.agent(ADMIN + RULES)
+    begun = time.monotonic()
+    for _ in range(60):
+        assert admin.get(agent, "/key", rule="tenant", tenant="acme")["rule"] == "tenant"
+    assert time.monotonic() - begun < 45
+
+
 def test_an_address_in_use_is_told(bench):
     first = bench.agent(ADMIN + RULES)
     address = f"tcp://127.0.0.1:{admin.port(first)}"
