@@ -133,6 +133,7 @@ static void look(struct looker *looker)
 {
     struct topology_watch *watch = looker->watch;
     struct topology__look now = {
+        .watch = watch,
         .settings = &watch->settings,
         .stopping = &watch->stopping,
         .last = watch->newest,

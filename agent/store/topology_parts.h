@@ -1,12 +1,14 @@
 /* What the files topology_*.c share.
  *
- * Two threads: one looks where the servers are (topology_watch.c, with one kind of look a mode),
- * the other says that this agent lives (topology_heartbeat.c), so that neither a name server that
- * doesn't answer nor a node that is dead makes this agent look dead to the others.
+ * Two threads: one looks where the servers are (topology_looker.c, with one kind of look a mode),
+ * the other says that this agent lives (topology_heartbeat.c), so that no node that is dead makes
+ * this agent look dead to the others. And one for each name that is being looked up
+ * (topology_lookup.c), so that a name server that doesn't answer holds up neither.
  */
 #pragma once
 
 #include <pthread.h>
+#include <sys/socket.h>
 
 #include "agent/store/topology_watch.h"
 
@@ -46,13 +48,13 @@ void topology__name(const char *host, uint16_t port, char name[TOPOLOGY_NAME_MAX
 /* ---- one look ------------------------------------------------------------------------------ */
 
 struct topology__look {
+    struct topology_watch *watch;
     const struct topology__settings *settings;
     const _Atomic bool *stopping; /* to be looked at between calls that may block */
     const struct topology *last;  /* the newest snapshot; NULL: none */
     uint64_t epoch;               /* in and out: of the cluster's configuration, as last seen */
     bool names_known;  /* addresses in use were looked up so lately that they are kept unasked */
     bool names_reused; /* out: one was */
-    bool names_down;   /* the name server doesn't answer: don't ask it again */
     struct topology *found;  /* out, held; NULL: nothing to publish */
     char why[REDIS_WHY_MAX]; /* out, when it returns false */
 };
@@ -71,6 +73,37 @@ __attribute__((format(printf, 2, 3))) bool topology__fail(struct topology__look 
 
 /* Of so many addresses of one name the first that accepts a connection is looked for. */
 #define TOPOLOGY__ADDRESSES_MAX 8
+
+struct topology__addresses {
+    size_t count;
+    struct {
+        struct sockaddr_storage socket; /* its port is 0 */
+        socklen_t size;
+        char text[TOPOLOGY_ADDRESS_MAX + 1];
+    } list[TOPOLOGY__ADDRESSES_MAX];
+};
+
+/* Of so many names the look-ups may be under way. */
+#define TOPOLOGY__LOOKUPS_MAX 8
+
+/* A name that is being looked up by a thread of its own, or that was and nobody took the answer. */
+struct topology__lookup {
+    struct topology_watch *watch;
+    char host[ENDPOINT_HOST_MAX + 1]; /* empty: it is free */
+    bool answered;                    /* the thread has no more to do with it */
+    uint64_t answered_at;
+    int error; /* getaddrinfo's */
+    struct topology__addresses addresses;
+};
+
+/* What getaddrinfo makes of a name, with these flags; returns what it does. May take long. */
+int topology__addresses_of(const char *host, int flags, struct topology__addresses *addresses);
+
+/* The same, *error being what that returns, in at most a time-out, and in at most two for all names
+ * that aren't answered. False, with look->why, where there is no answer yet: when it comes, it is
+ * for the next look that asks. */
+bool topology__look_up(struct topology__look *look, const char *host,
+                       struct topology__addresses *addresses, int *error);
 
 /* Finds a name's numeric address. address, in: the one in use, or empty. It is kept while it is one
  * of the name's and accepts connections, and also where the name can't be looked up now; it becomes
@@ -136,16 +169,17 @@ enum error topology__read_master(const redisReply *reply, struct topology__serve
 /* ---- the watch ----------------------------------------------------------------------------- */
 
 struct topology_watch {
-    _Atomic unsigned references; /* of the caller, and of each thread that runs */
+    _Atomic unsigned references; /* of the caller, and of each thread that runs, look-ups too */
     struct topology__settings settings;
     struct arena arena; /* the settings' */
     _Atomic bool stopping;
 
     pthread_mutex_t lock;
-    pthread_cond_t wake; /* stopping, asked, newest or running has changed */
+    pthread_cond_t wake; /* stopping, asked, newest, running or a look-up has changed */
     bool asked;          /* for a look */
     struct topology *newest;
     unsigned running; /* threads */
+    struct topology__lookup lookups[TOPOLOGY__LOOKUPS_MAX];
 
     pthread_mutex_t telling; /* held while `changed` is called */
     void (*changed)(void *context);
@@ -159,6 +193,9 @@ struct topology_watch {
 /* Waits until `until` (by topology__now), or until a condition that the caller looks at under the
  * lock may have changed. To be called with the lock held. */
 void topology__wait(struct topology_watch *watch, uint64_t until);
+
+/* Lets go of it; the last to do so frees it. */
+void topology__release(struct topology_watch *watch);
 
 /* The two threads. Each returns when the watch stops. */
 void topology__look_on(struct topology_watch *watch);

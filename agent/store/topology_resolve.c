@@ -9,22 +9,19 @@
 
 #include "agent/store/topology_parts.h"
 
-struct addresses {
-    size_t count;
-    struct {
-        struct sockaddr_storage socket;
-        socklen_t size;
-        char text[TOPOLOGY_ADDRESS_MAX + 1];
-    } list[TOPOLOGY__ADDRESSES_MAX];
-};
-
-/* Whether something at the address accepts a connection within timeout. */
-static bool accepts(const struct sockaddr *address, socklen_t size, uint64_t timeout)
+/* Whether something at an address accepts a connection to a port within timeout. */
+static bool accepts(const struct sockaddr_storage *address, socklen_t size, uint16_t port,
+                    uint64_t timeout)
 {
-    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    struct sockaddr_storage target = *address;
+    if (target.ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)&target)->sin6_port = htons(port);
+    else
+        ((struct sockaddr_in *)&target)->sin_port = htons(port);
+    int fd = socket(target.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return false;
-    int error = connect(fd, address, size) == 0 ? 0 : errno;
+    int error = connect(fd, (const struct sockaddr *)&target, size) == 0 ? 0 : errno;
     if (error == EINPROGRESS) {
         struct pollfd waiting = {.fd = fd, .events = POLLOUT};
         socklen_t length = sizeof(error);
@@ -37,7 +34,7 @@ static bool accepts(const struct sockaddr *address, socklen_t size, uint64_t tim
     return error == 0;
 }
 
-static void add(struct addresses *addresses, const struct addrinfo *info)
+static void add(struct topology__addresses *addresses, const struct addrinfo *info)
 {
     size_t n = addresses->count;
     char *text = addresses->list[n].text;
@@ -53,15 +50,12 @@ static void add(struct addresses *addresses, const struct addrinfo *info)
     addresses->count++;
 }
 
-static int look_up(const char *host, uint16_t port, int flags, struct addresses *addresses)
+int topology__addresses_of(const char *host, int flags, struct topology__addresses *addresses)
 {
-    struct addrinfo hints = {
-        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags | AI_NUMERICSERV};
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags};
     struct addrinfo *found = NULL;
-    char service[8];
-    snprintf(service, sizeof(service), "%u", (unsigned)port);
     addresses->count = 0;
-    int error = getaddrinfo(host, service, &hints, &found);
+    int error = getaddrinfo(host, NULL, &hints, &found);
     if (error)
         return error;
     for (struct addrinfo *i = found; i && addresses->count < TOPOLOGY__ADDRESSES_MAX;
@@ -73,29 +67,30 @@ static int look_up(const char *host, uint16_t port, int flags, struct addresses 
 
 /* The one in use if it accepts connections; else the first that does; NULL when none does. A name
  * of one address needs no asking. */
-static const char *choose(struct topology__look *look, const struct addresses *addresses,
-                          size_t in_use)
+static const char *choose(struct topology__look *look, const struct topology__addresses *addresses,
+                          uint16_t port, size_t in_use)
 {
     if (addresses->count == 1)
         return addresses->list[0].text;
     for (size_t i = 0; i < addresses->count && !*look->stopping; i++) {
         /* Itself, then the others in their order. */
         size_t n = i == 0 ? in_use : i - (i <= in_use);
-        if (accepts((const struct sockaddr *)&addresses->list[n].socket, addresses->list[n].size,
+        if (accepts(&addresses->list[n].socket, addresses->list[n].size, port,
                     look->settings->timeout))
             return addresses->list[n].text;
     }
     return NULL;
 }
 
-static bool settle(struct topology__look *look, const char *host, const struct addresses *addresses,
+static bool settle(struct topology__look *look, const char *host, uint16_t port,
+                   const struct topology__addresses *addresses,
                    char address[TOPOLOGY_ADDRESS_MAX + 1])
 {
     size_t in_use = 0;
     for (size_t i = 0; i < addresses->count; i++)
         if (strcmp(addresses->list[i].text, address) == 0)
             in_use = i;
-    const char *chosen = choose(look, addresses, in_use);
+    const char *chosen = choose(look, addresses, port, in_use);
     snprintf(address, TOPOLOGY_ADDRESS_MAX + 1, "%s",
              chosen ? chosen : addresses->list[in_use].text);
     return chosen ? true
@@ -106,21 +101,18 @@ static bool settle(struct topology__look *look, const char *host, const struct a
 bool topology__resolve(struct topology__look *look, const char *host, uint16_t port,
                        char address[TOPOLOGY_ADDRESS_MAX + 1])
 {
-    struct addresses addresses;
-    if (look_up(host, port, AI_NUMERICHOST, &addresses) == 0)
-        return settle(look, host, &addresses, address);
+    struct topology__addresses addresses;
+    int error;
+    if (topology__addresses_of(host, AI_NUMERICHOST, &addresses) == 0)
+        return settle(look, host, port, &addresses, address);
     if (look->names_known && address[0]) {
         look->names_reused = true;
         return true;
     }
-    if (look->names_down || *look->stopping)
-        return topology__fail(look, "%s: not looked up, for names take too long now", host);
-    uint64_t begun = topology__now();
-    int error = look_up(host, port, 0, &addresses);
-    /* The next names would take as long. */
-    look->names_down = topology__now() - begun > look->settings->timeout;
+    if (!topology__look_up(look, host, &addresses, &error))
+        return false;
     if (!error)
-        return settle(look, host, &addresses, address);
+        return settle(look, host, port, &addresses, address);
     if (error == EAI_NONAME || error == EAI_NODATA || error == EAI_ADDRFAMILY)
         address[0] = '\0';
     return topology__fail(look, "%s: %s", host, gai_strerror(error));

@@ -58,8 +58,7 @@ void topology__wait(struct topology_watch *watch, uint64_t until)
 
 /* ---- threads ------------------------------------------------------------------------------- */
 
-/* The last to let go frees. */
-static void release(struct topology_watch *watch)
+void topology__release(struct topology_watch *watch)
 {
     if (atomic_fetch_sub(&watch->references, 1) != 1)
         return;
@@ -80,7 +79,7 @@ static void *leave(struct topology_watch *watch)
     watch->running--;
     pthread_cond_broadcast(&watch->wake);
     pthread_mutex_unlock(&watch->lock);
-    release(watch);
+    topology__release(watch);
     return NULL;
 }
 
@@ -199,7 +198,7 @@ struct topology_watch *topology_watch_start(const struct topology_watch_options 
     if (!watch || !copy_settings(watch, options->store, options->instance_id)) {
         snprintf(why, REDIS_WHY_MAX, "%s", error_text(ERROR_NO_MEMORY));
         if (watch)
-            release(watch);
+            topology__release(watch);
         return NULL;
     }
     if (!open_access(watch, options->store, why) || !start_thread(watch, run_looker, why) ||
@@ -240,7 +239,7 @@ void topology_watch_stop(struct topology_watch *watch)
     /* Whoever was calling `changed` has returned; nobody begins to. */
     pthread_mutex_lock(&watch->telling);
     pthread_mutex_unlock(&watch->telling);
-    release(watch);
+    topology__release(watch);
 }
 
 /* ---- asking -------------------------------------------------------------------------------- */

@@ -12,6 +12,9 @@
  *                  none does, the view with most slots served is taken. Primaries are shards,
  *                  unless the cluster holds them for failed.
  *
+ * A look waits for a name server no longer than for a server; an answer that comes later is used by
+ * the next look.
+ *
  * Nothing that is missing at the start is an error: the watch goes on trying until it is there.
  */
 #pragma once
@@ -56,8 +59,8 @@ struct topology_watch *topology_watch_start(const struct topology_watch_options 
                                             char why[REDIS_WHY_MAX]);
 
 /* Tells the others that this agent is gone, then ends the threads. Returns after about a second and
- * a half at most: a thread that is still caught in a call (name resolution can take long) is left
- * to end by itself and frees what it needs when it does. Accepts NULL. */
+ * a half at most: a thread that is still caught in a call then is left to end by itself and frees
+ * what it needs when it does. So at once are those that look names up. Accepts NULL. */
 void topology_watch_stop(struct topology_watch *watch);
 
 /* The newest snapshot, held for the caller; NULL until the first is known. Thread-safe. */

@@ -1,6 +1,7 @@
 """Where the servers are, and how many agents live: tests/redis/topology.c against real servers,
 and against some that lie."""
 
+import contextlib
 import pathlib
 import re
 import shutil
@@ -13,6 +14,9 @@ import conftest
 import redis
 import scripted
 import stack
+
+# As in agent/store/topology_parts.h.
+LOOKUPS_MAX = 8
 
 SHARD = re.compile(r"(?P<name>[^,@]+)@(?P<address>[^@]*)@(?P<port>\d+)=(?P<slots>[\d-]*)")
 
@@ -53,6 +57,14 @@ class Watch(stack.Program):
 
     def said(self, pattern):
         return re.findall(pattern, self.log(), re.MULTILINE)
+
+    def threads(self):
+        """Their names."""
+        names = []
+        for comm in pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/comm"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                names.append(comm.read_text().strip())
+        return names
 
     def topologies(self):
         return [Topology(line) for line in self.said(r"^topology version=.*$")]
@@ -106,8 +118,11 @@ class Bench:
 
     def name(self, name, *addresses):
         """What a name is from now on; see tests/redis/topology.c."""
+        self.name_all({name: addresses})
+
+    def name_all(self, names):
         new = self.directory / "names.new"
-        new.write_text(f"{name} {' '.join(addresses)}\n")
+        new.write_text("".join(f"{name} {' '.join(what)}\n" for name, what in names.items()))
         new.rename(self.names)
 
     def watch(self, mode, nodes, more="", identity=None):
@@ -249,20 +264,53 @@ def test_redis_that_comes_later(bench):
 
 
 def test_a_name_server_that_never_answers(bench):
-    """It stops neither heartbeats nor the end."""
+    """It stops neither looks nor heartbeats nor the end, and is asked once."""
     with redis.Server(bench.directory) as server:
         bench.name("redis.test", "127.0.0.1")
         watch = bench.watch("single", [f"redis.test:{server.port}"])
         other = bench.watch("single", [server.address])
         watch.wait_agents(2)
         bench.name("redis.test", "never")
-        # Nothing is counted from here on: the look is caught.
+        asked = len(watch.said("^asked redis.test"))
         watch.refresh()
+        watch.wait_more("failures", 3)
         watch.wait_more("heartbeats", 10)
         assert other.agents() == 2
+        assert len(watch.said("^asked redis.test")) == asked + 1
+        assert watch.topology().version == 1, "the last address known stays"
         assert watch.stop() == 0
-        assert "topology still being looked at, left alone" in watch.log()
+        assert "left alone" not in watch.log()
         other.wait_agents(1)
+
+
+def test_an_answer_that_comes_late_is_not_lost(bench):
+    with redis.Server(bench.directory) as server:
+        bench.name("redis.test", "never")
+        watch = bench.watch("single", [f"redis.test:{server.port}"], "  connect_timeout: 300ms\n")
+        watch.wait_more("failures", 3)
+        assert watch.topology() is None
+        bench.name("redis.test", "127.0.0.1")
+        topology = watch.wait_topology(lambda t: True, "the name to be found")
+        assert forward(topology)[1] == "127.0.0.1"
+        assert watch.log().partition("topology version")[0].count("asked redis.test\n") == 1
+
+
+def test_so_many_names_are_looked_up_at_once_and_no_more(bench):
+    with redis.Server(bench.directory) as server:
+        names = [f"redis-{i}.test" for i in range(LOOKUPS_MAX + 2)]
+        bench.name_all({name: ["never"] for name in names})
+        nodes = [f"{name}:{server.port}" for name in names] + [server.address]
+        watch = bench.watch("ketama", nodes, "  connect_timeout: 300ms\n")
+        topology = watch.wait_topology(lambda t: True, "what is known")
+        assert topology.shards[server.address][0] == "127.0.0.1"
+        watch.wait_more("failures", 3)
+        assert watch.threads().count("resolver") == LOOKUPS_MAX
+        assert sorted(watch.said("^asked (.*)$")) == names[:LOOKUPS_MAX]
+        assert "not looked up, for there is no thread for it" in watch.log()
+        bench.name_all({name: ["127.0.0.1"] for name in names})
+        watch.wait_topology(lambda t: {a for a, _, _ in t.shards.values()} == {"127.0.0.1"},
+                            "the names to be found")
+        watch.wait(lambda: "resolver" not in watch.threads(), "the threads to end")
 
 
 def test_ketama_keeps_the_points_of_a_server_without_an_address(bench):
@@ -518,6 +566,22 @@ def test_slots_that_nobody_serves_and_that_are_served_again(bench):
         lost.start()
         topology = watch.wait_topology(lambda t: t.served == redis.SLOTS, "its return, unasked")
         assert topology.slots()[lost.port] == slots
+
+
+def test_a_name_that_is_never_answered_holds_up_no_look_at_the_others(bench):
+    """As that of a container that is gone: while slots are served by nobody, it is asked too."""
+    with redis.Cluster(bench.directory, replicas=0) as cluster:
+        bench.name("gone.test", "never")
+        watch = bench.watch("cluster", [cluster.servers[0].address, "gone.test:6379"])
+        watch.wait_topology(lambda t: t.served == redis.SLOTS, "the cluster")
+        lost = cluster.servers[1]
+        lost.kill()
+        watch.refresh()
+        watch.wait_topology(lambda t: t.served < redis.SLOTS, "the loss")
+        watch.wait(lambda: watch.said("^asked gone.test$"), "the name to be asked")
+        lost.start()
+        watch.wait_topology(lambda t: t.served == redis.SLOTS, "its return, unasked")
+        assert len(watch.said("^asked gone.test$")) == 1
 
 
 def test_a_node_that_is_silent_is_passed_over(bench):

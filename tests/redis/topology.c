@@ -8,11 +8,11 @@
  *     NAME ADDRESS...   has these addresses
  *     NAME nobody       there is no such name
  *     NAME later        the name server doesn't answer
- *     NAME never        ... and keeps one waiting
+ *     NAME never        ... and keeps one waiting for as long as the file says so
  *
  * Other names are looked up as ever. The file may change at any time.
  *
- * Says, one a line, whenever it changes:
+ * Says "asked NAME" whenever a name is looked up. Says, one a line, whenever it changes:
  *
  *     topology version=N served=SLOTS shards=NAME@ADDRESS@PORT=FIRST-LAST,...
  *     agents N
@@ -55,8 +55,6 @@ static int addresses_of(char *words, const char *service, const struct addrinfo 
             return EAI_NONAME;
         if (strcmp(word, "later") == 0)
             return EAI_AGAIN;
-        while (strcmp(word, "never") == 0)
-            pause();
         if (real(word, service, &numeric, found) != 0)
             abort();
         found = &(*found)->ai_next;
@@ -64,23 +62,34 @@ static int addresses_of(char *words, const char *service, const struct addrinfo 
     return 0;
 }
 
+/* What the file has behind a name; NULL: the name isn't there. */
+static char *words_of(const char *name, char *line, int size)
+{
+    size_t length = strlen(name);
+    char *words = NULL;
+    FILE *file = fopen(names_path, "re");
+    while (file && !words && fgets(line, size, file))
+        if (strncmp(line, name, length) == 0 && line[length] == ' ')
+            words = line + length;
+    if (file)
+        fclose(file);
+    return words;
+}
+
 /* In the place of the C library's. req: hints; pai: where to put what is found. */
 int getaddrinfo(const char *name, const char *service, const struct addrinfo *req,
                 struct addrinfo **pai)
 {
     getaddrinfo_function *real = (getaddrinfo_function *)dlsym(RTLD_NEXT, "getaddrinfo");
+    const struct timespec tick = {0, TICK};
     char line[512];
-    size_t size = strlen(name);
-    FILE *file = req->ai_flags & AI_NUMERICHOST ? NULL : fopen(names_path, "re");
-    while (file && fgets(line, sizeof(line), file)) {
-        if (strncmp(line, name, size) != 0 || line[size] != ' ')
-            continue;
-        fclose(file);
-        return addresses_of(line + size, service, req, real, pai);
-    }
-    if (file)
-        fclose(file);
-    return real(name, service, req, pai);
+    char *words;
+    if (req->ai_flags & AI_NUMERICHOST)
+        return real(name, service, req, pai);
+    printf("asked %s\n", name);
+    while ((words = words_of(name, line, sizeof(line))) && strstr(words, " never"))
+        nanosleep(&tick, NULL);
+    return words ? addresses_of(words, service, req, real, pai) : real(name, service, req, pai);
 }
 
 /* ---- saying -------------------------------------------------------------------------------- */
