@@ -201,7 +201,20 @@ static void repair(struct store_redis *redis, const struct redis_call *call,
         redis_call_free(mending);
 }
 
-/* What the server said in place of an answer counts against it. */
+/* One failure of a server in a period, however many takes it shows in: what is short is no more of
+ * a busy server than of an idle one. */
+static void count_once(struct store_redis *redis, struct redis_shard *shard, uint64_t period,
+                       const char *why)
+{
+    uint64_t now = redis__now(redis);
+    if (!redis_shard_is_up(shard) || now - shard->failed_at < period)
+        return;
+    shard->failed_at = now;
+    redis_link_failed(shard->link, false, why);
+}
+
+/* What the server said in place of an answer counts against it. Where it redirects to nobody that
+ * is known, that is looked for: so it counts once in the time of a look. */
 static void count_against(struct store_redis *redis, struct redis_call *call)
 {
     struct redis_shard *shard = redis__place(redis, call->cell);
@@ -213,7 +226,9 @@ static void count_against(struct store_redis *redis, struct redis_call *call)
             why[reply->text.size] = '\0';
         }
     }
-    if (shard)
+    if (call->redirected)
+        count_once(redis, shard, TOPOLOGY_REFRESH_PERIOD, why);
+    else if (shard)
         redis_link_failed(shard->link, false, why);
 }
 
@@ -312,17 +327,6 @@ static void arm(struct store_redis *redis)
     ev_timer_start(redis->options.loop, &redis->deadline);
 }
 
-/* One failure of a server in a deadline's length, however many takes of its are late: a short pause
- * of a busy server is no more than that of an idle one. */
-static void count_late(struct store_redis *redis, struct redis_shard *shard)
-{
-    uint64_t now = redis__now(redis);
-    if (!redis_shard_is_up(shard) || now - shard->failed_at < redis->options.settings->deadline)
-        return;
-    shard->failed_at = now;
-    redis_link_failed(shard->link, false, "no answer within the deadline");
-}
-
 static void on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
 {
     struct store_redis *redis = watcher->data;
@@ -335,7 +339,8 @@ static void on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
         cell_expire(&cell->cell, take);
         answer(redis, take, STORE_LATE);
         /* This may end all that is under way there, and answer it. */
-        count_late(redis, redis__place(redis, cell));
+        count_once(redis, redis__place(redis, cell), redis->options.settings->deadline,
+                   "no answer within the deadline");
     }
     arm(redis);
 }

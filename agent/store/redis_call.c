@@ -142,14 +142,15 @@ static bool redirect(struct redis_command *command, struct slice text, bool aski
     struct redis_call *call = command->call;
     struct redis_calls *calls = call->calls;
     counter_add(asking ? &calls->counters.asked : &calls->counters.moved, 1);
-    if (!asking)
-        calls->moved(calls->context);
-    if (call->redirects++ >= REDIS_CALL_REDIRECTS)
-        return false;
     struct redis_shard *shard =
         redis_shards_find(calls->shards, redirect_target(text), command->shard);
-    if (!send_again(command, shard, asking))
+    /* Nobody is connected to because a server says so: first the cluster must. */
+    if (!asking || !shard)
+        calls->moved(calls->context);
+    if (call->redirects++ >= REDIS_CALL_REDIRECTS || !send_again(command, shard, asking)) {
+        call->redirected = true;
         return false;
+    }
     /* What comes next of this key goes there at once, until the topology says where. */
     if (!asking)
         call->cell->shard = shard;

@@ -52,7 +52,8 @@ struct redis_call {
     size_t answered;
     unsigned redirects;
     unsigned repeats;
-    bool lost; /* a connection was, with a reply that hadn't come */
+    bool redirected; /* and that couldn't be followed */
+    bool lost;       /* a connection was, with a reply that hadn't come */
     struct redis_limit_reply replies[REDIS_LIMIT_COMMANDS];
     struct redis_command commands[REDIS_LIMIT_COMMANDS];
     TAILQ_ENTRY(redis_call) of_list; /* of spare ones, or of those to be sent again */
@@ -76,7 +77,7 @@ struct redis_calls {
     /* A call is over: all of its replies are there, or won't come (call->lost). May begin it
      * again; otherwise gives it back with redis_call_free. */
     void (*done)(void *context, struct redis_call *call);
-    void (*moved)(void *context); /* the topology has changed */
+    void (*moved)(void *context); /* the topology is old */
     void *context;
     struct redis_call_list spare;
     struct redis_call_list again;

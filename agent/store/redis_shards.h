@@ -21,7 +21,7 @@ struct redis_shard {
     bool current;       /* of the present topology */
     uint64_t session;   /* of its connection; no two connections of this worker have the same */
     uint64_t clock;     /* the latest time that was read off it */
-    uint64_t failed_at; /* when it was last counted as late */
+    uint64_t failed_at; /* when a failure that is counted once in a while was */
     size_t under_way;   /* commands */
     uint64_t retire_at; /* not current: when it is closed, whatever is under way */
 };
