@@ -25,7 +25,7 @@ struct server {
     struct control control; /* what others may read */
     const char *rule_file;
     const char *candidate_file; /* NULL: the rule file may name one */
-    struct watch watch;         /* of the rule files, if that is wanted */
+    struct watch watch; /* of the rule files, if that is wanted; which they are in any case */
     struct bounds bounds;
     uint64_t seed;
     struct ev_loop *loop;
@@ -131,13 +131,15 @@ static struct ruleset *make_ruleset(struct server *server, struct file_both *loa
 static struct ruleset *load(struct server *server, file_problem *problem)
 {
     struct file_both loaded;
+    struct file_seen seen = {.count = 0};
     struct file_reading reading = {
         .path = server->rule_file,
         .seed = server->seed,
-        .seen = watch_reading(&server->watch),
+        .seen = &seen,
         .problem = problem,
     };
     bool is_right = file_both_load(&loaded, &reading, server->candidate_file);
+    watch_read(&server->watch, &seen);
     return is_right ? make_ruleset(server, &loaded) : NULL;
 }
 
@@ -187,7 +189,10 @@ static void reload(struct server *server, bool for_news)
     service_reloading();
     struct ruleset *rules = load(server, log_problem);
     if (for_news && !watch_has_news(&server->watch)) {
-        ruleset_release(rules); /* touched, or the same once more */
+        /* Touched, or the same once more. */
+        if (rules)
+            counter_set(&control->counters.loaded_at, (uint64_t)time(NULL));
+        ruleset_release(rules);
     } else if (rules) {
         put_in_force(server, rules);
         for (unsigned i = 0; i < control->worker_count; i++)
@@ -551,6 +556,7 @@ static void stop(struct server *server)
         watch_stop(&server->watch, server->loop);
         ev_loop_destroy(server->loop);
     }
+    watch_close(&server->watch);
 }
 
 static uint64_t random_seed(void)
@@ -566,8 +572,10 @@ int control_serve(const char *rule_file, const char *candidate_file, bool watche
     struct server *server = calloc(1, sizeof(*server));
     if (!server)
         return EXIT_FAILURE;
-    server->rule_file = server->control.rule_file = rule_file;
+    server->rule_file = rule_file;
     server->candidate_file = candidate_file;
+    server->control.watch = &server->watch;
+    watch_open(&server->watch);
     comparison_rules_open(&server->control.compared);
     server->seed = random_seed();
     bool started = start(server);

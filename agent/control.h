@@ -4,6 +4,7 @@
 
 #include "agent/sharing.h"
 #include "agent/store/store.h"
+#include "agent/watch.h"
 #include "agent/worker.h"
 #include "base/base.h"
 #include "rules/rules.h"
@@ -23,7 +24,7 @@ struct control_counters {
     struct counter rules;              /* in force */
     struct counter
         candidate_rules;      /* compared with them; 0: there is no candidate, or none in it */
-    struct counter loaded_at; /* seconds since the epoch */
+    struct counter loaded_at; /* or found unchanged; seconds since the epoch */
     struct counter max_connections;   /* that may be open */
     struct counter least_local_limit; /* units; of the limits with on_store_error: local; 0: none */
     _Atomic bool serving;             /* listening, and not draining */
@@ -37,7 +38,7 @@ struct control {
     struct store *candidate_store;
     struct comparison_rules compared; /* rules that the candidate has differed by */
     struct sharing sharing;
-    const char *rule_file; /* its path; "-": standard input */
+    struct watch *watch; /* for watch_newest */
     struct control_counters counters;
 };
 

@@ -59,6 +59,20 @@ uint64_t file_seen_look(const struct file_seen *seen)
     return look;
 }
 
+bool file_seen_newest(const struct file_seen *seen, int64_t *seconds)
+{
+    bool any = false;
+    for (size_t i = 0; i < seen->count; i++) {
+        struct stat status;
+        if (stat(seen->paths[i], &status) != 0 || S_ISDIR(status.st_mode))
+            continue;
+        if (!any || status.st_mtim.tv_sec > *seconds)
+            *seconds = status.st_mtim.tv_sec;
+        any = true;
+    }
+    return any;
+}
+
 void file_seen_free(struct file_seen *seen)
 {
     for (size_t i = 0; i < seen->count; i++)

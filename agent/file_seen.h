@@ -24,5 +24,9 @@ void file_seen_add(struct file_seen *seen, const char *path, const struct stat *
  * behind a symbolic link, or it was written to. May block, as file systems can. */
 uint64_t file_seen_look(const struct file_seen *seen);
 
+/* When the newest of the files (a folder is none) was written to, in seconds since the epoch. False
+ * where none of them is there. May block. */
+bool file_seen_newest(const struct file_seen *seen, int64_t *seconds);
+
 /* It is empty and ready again. */
 void file_seen_free(struct file_seen *seen);

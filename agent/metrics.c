@@ -1,5 +1,3 @@
-#include <sys/stat.h>
-
 #include "agent/metrics_parts.h"
 #include "agent/totals.h"
 
@@ -152,13 +150,13 @@ static void write_store(const struct control *control, FILE *stream)
 /* Looked at when it is asked for, so that a file that was changed and not loaded shows. */
 static void write_file_time(const struct control *control, FILE *stream)
 {
-    struct stat file;
-    if (stat(control->rule_file, &file) != 0)
+    int64_t seconds;
+    if (!watch_newest(control->watch, &seconds))
         return;
     metrics__head(stream, "sluice_rules_file_timestamp_seconds", "gauge",
-                  "When the rule file was last changed; absent where there is none.");
-    fprintf(stream, "sluice_rules_file_timestamp_seconds %" PRId64 "\n",
-            (int64_t)file.st_mtim.tv_sec);
+                  "When the rule file, or one that is read for it, was last changed; absent where "
+                  "there is none.");
+    fprintf(stream, "sluice_rules_file_timestamp_seconds %" PRId64 "\n", seconds);
 }
 
 static void write_agent(const struct control *control, FILE *stream)
@@ -176,7 +174,8 @@ static void write_agent(const struct control *control, FILE *stream)
     metrics__single(stream, "sluice_rules", "gauge", "Rules in force.",
                     counter_read(&counters->rules));
     metrics__single(stream, "sluice_rules_loaded_timestamp_seconds", "gauge",
-                    "When the rules in force were loaded.", counter_read(&counters->loaded_at));
+                    "When the rules in force were loaded, or last found to be what the files say.",
+                    counter_read(&counters->loaded_at));
     write_file_time(control, stream);
     metrics__single(stream, "sluice_workers", "gauge", "Worker threads.", control->worker_count);
     metrics__head(stream, "sluice_build_info", "gauge", "1, with the version as a label.");

@@ -40,15 +40,37 @@ void watch_stop(struct watch *watch, struct ev_loop *loop)
 {
     if (watch->changed)
         ev_timer_stop(loop, &watch->timer);
-    file_seen_free(&watch->seen);
     watch->changed = NULL;
 }
 
-struct file_seen *watch_reading(struct watch *watch)
+void watch_open(struct watch *watch)
 {
-    watch->before = watch->seen.digest;
+    *watch = (struct watch){.restless = 0};
+    pthread_mutex_init(&watch->lock, NULL);
+}
+
+void watch_close(struct watch *watch)
+{
     file_seen_free(&watch->seen);
-    return &watch->seen;
+    pthread_mutex_destroy(&watch->lock);
+}
+
+void watch_read(struct watch *watch, const struct file_seen *seen)
+{
+    struct file_seen old = watch->seen;
+    watch->before = old.digest;
+    pthread_mutex_lock(&watch->lock);
+    watch->seen = *seen;
+    pthread_mutex_unlock(&watch->lock);
+    file_seen_free(&old);
+}
+
+bool watch_newest(struct watch *watch, int64_t *seconds)
+{
+    pthread_mutex_lock(&watch->lock);
+    bool any = file_seen_newest(&watch->seen, seconds);
+    pthread_mutex_unlock(&watch->lock);
+    return any;
 }
 
 bool watch_has_news(const struct watch *watch)

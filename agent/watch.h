@@ -8,6 +8,7 @@
 #pragma once
 
 #include <ev.h>
+#include <pthread.h>
 
 #include "agent/file_seen.h"
 
@@ -19,9 +20,10 @@
 
 typedef void watch_changed(void *context);
 
-/* Zero-initialised, it watches nothing. One thread's. */
+/* One thread's, but for watch_newest. */
 struct watch {
     ev_timer timer;
+    pthread_mutex_t lock;  /* of the changes of seen */
     struct file_seen seen; /* what was read last */
     struct hash128 before; /* what had been read before it */
     uint64_t last_look;
@@ -30,14 +32,20 @@ struct watch {
     void *context;
 };
 
+/* It watches nothing yet. */
+void watch_open(struct watch *watch);
+void watch_close(struct watch *watch);
+
 /* Calls changed in the loop's thread, once something has changed and nothing did since the look
  * before. The watch stays until watch_stop, and so does context. */
 void watch_start(struct watch *watch, struct ev_loop *loop, watch_changed *changed, void *context);
 void watch_stop(struct watch *watch, struct ev_loop *loop);
 
-/* Before each reading of the files, whoever asked for it: where what is read is to be noted, which
- * forgets what was noted before. */
-struct file_seen *watch_reading(struct watch *watch);
+/* After each reading of the files, whoever asked for it: what was read, which it takes over. */
+void watch_read(struct watch *watch, const struct file_seen *seen);
+
+/* file_seen_newest of what was read last. Thread-safe. */
+bool watch_newest(struct watch *watch, int64_t *seconds);
 
 /* Whether what was read last says anything else than what was read before. */
 bool watch_has_news(const struct watch *watch);

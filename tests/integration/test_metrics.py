@@ -1,6 +1,7 @@
 """What /metrics says is what happened, in a form that Prometheus has nothing to say against."""
 
 import os
+import pathlib
 import subprocess
 
 import pytest
@@ -139,6 +140,27 @@ def test_the_rule_file_and_its_reloads(bench):
     assert metrics(agent).sum("sluice_reload_last_successful") == 1
     os.unlink(agent.rules_path)
     assert "sluice_rules_file_timestamp_seconds" not in metrics(agent).text
+
+
+def test_a_file_that_the_rule_file_reads_and_its_change(bench):
+    """Of `include` and of `in_file`; what else is in the folder isn't looked at."""
+    folder = pathlib.Path(bench.directory) / "rules.d"
+    folder.mkdir()
+    (folder / "more.yml").write_text(
+        "rules: [ { name: b, match: { a: { in_file: values } }, action: deny } ]\n")
+    (folder / "values").write_text("x\n")
+    agent = bench.agent("""
+admin: tcp://127.0.0.1:0
+include: rules.d/*.yml
+rules: [ { name: a, action: deny } ]
+""")
+    loaded = int(metrics(agent).sum("sluice_rules_loaded_timestamp_seconds"))
+    for later, name in enumerate(("more.yml", "values"), start=60):
+        os.utime(folder / name, (loaded + later, loaded + later))
+        assert metrics(agent).sum("sluice_rules_file_timestamp_seconds") == loaded + later
+    (folder / "other.txt").write_text("")
+    os.utime(folder / "other.txt", (loaded + 100, loaded + 100))
+    assert metrics(agent).sum("sluice_rules_file_timestamp_seconds") == loaded + 61
 
 
 def test_regular_expressions_given_up(bench):

@@ -5,9 +5,11 @@ import pathlib
 import re
 import shutil
 import signal
+import time
 
 import pytest
 import stack
+from fleet import metrics
 
 import test_include
 
@@ -122,6 +124,20 @@ def test_a_signal_still_reads_what_has_not_changed(bench):
     agent = bench.agent(rules(bench, 10), arguments=("--watch",))
     agent.reload(rules(bench, 10))
     agent.wait_for_log("rules reloaded")
+
+
+def test_what_was_only_touched_does_not_show_as_not_loaded(bench):
+    agent = bench.agent(rules(bench, 10, "admin: tcp://127.0.0.1:0\n"), arguments=("--watch",))
+
+    def loaded_at():
+        return metrics(agent).sum("sluice_rules_loaded_timestamp_seconds")
+
+    loaded = loaded_at()
+    stack.wait_until(lambda: time.time() > loaded + 1, "the next second")
+    os.utime(agent.rules_path, (loaded + 1, loaded + 1))
+    assert metrics(agent).sum("sluice_rules_file_timestamp_seconds") == loaded + 1
+    stack.wait_until(lambda: loaded_at() > loaded, "the file to be read")
+    assert reloads(agent) == 0
 
 
 @pytest.mark.parametrize("arguments", [("-c", "-", "--watch")])

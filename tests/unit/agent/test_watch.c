@@ -1,4 +1,6 @@
 /* What a watch takes for a change, in a real folder. */
+#include <fcntl.h>
+
 #include "agent/file.h"
 #include "agent/folder.h"
 #include "agent/watch.h"
@@ -22,9 +24,11 @@ static void ignore(void *context, const struct file_finding *finding)
 /* Whether the files are right. */
 static bool read_files(void)
 {
-    struct rules_set *set = file_read_rules(&(struct file_reading){
-        .path = "rules.yml", .seen = watch_reading(&watch), .problem = ignore});
+    struct file_seen seen = {.count = 0};
+    struct rules_set *set = file_read_rules(
+        &(struct file_reading){.path = "rules.yml", .seen = &seen, .problem = ignore});
     bool is_right = set;
+    watch_read(&watch, &seen);
     rules_free(set);
     return is_right;
 }
@@ -46,7 +50,7 @@ static void expect_none(void)
 
 static void begin(void)
 {
-    watch = (struct watch){.restless = 0};
+    watch_open(&watch);
     enter_folder();
     write_file("rules.yml", "listen: tcp://127.0.0.1:0\ninclude: [ 'd/*.yml', one ]\n"
                             "rules: [ { name: a, match: { b: { in_file: values } }, action: deny "
@@ -61,7 +65,7 @@ static void begin(void)
 
 static void end(void)
 {
-    file_seen_free(&watch.seen);
+    watch_close(&watch);
     leave_folder();
 }
 
@@ -202,7 +206,39 @@ START_TEST(a_config_map_that_is_swapped_is_one_change)
 }
 END_TEST
 
-UNIT_MAIN("watch", what_stays_is_no_change, each_file_that_is_read_is_watched,
+static void set_written_at(const char *name, time_t seconds)
+{
+    const struct timespec times[2] = {{seconds, 0}, {seconds, 0}};
+    ck_assert_int_eq(utimensat(AT_FDCWD, name, times, 0), 0);
+}
+
+START_TEST(the_newest_is_of_all_files_that_are_read)
+{
+    static const char *const files[] = {"rules.yml", "one", "d/two.yml", "values"};
+    int64_t newest;
+    begin();
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+        set_written_at(files[i], 1000);
+    set_written_at("d", 9000); /* a folder */
+    write_file("d/README", "");
+    ck_assert(watch_newest(&watch, &newest));
+    ck_assert_int_eq(newest, 1000);
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        set_written_at(files[i], 2000 + (time_t)i);
+        ck_assert(watch_newest(&watch, &newest));
+        ck_assert_int_eq(newest, 2000 + (int64_t)i);
+    }
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        ck_assert(watch_newest(&watch, &newest));
+        ck_assert_int_eq(unlink(files[i]), 0);
+    }
+    ck_assert(!watch_newest(&watch, &newest));
+    end();
+}
+END_TEST
+
+UNIT_MAIN("watch", the_newest_is_of_all_files_that_are_read, what_stays_is_no_change,
+          each_file_that_is_read_is_watched,
           what_comes_into_a_folder_is_a_change_and_only_what_is_read_is_news,
           the_same_text_is_no_news, what_is_missing_or_wrong_is_watched_too,
           what_goes_on_changing_is_read_in_the_end, a_config_map_that_is_swapped_is_one_change)
