@@ -466,12 +466,6 @@ static uint64_t redis_known(struct store *store, const struct store_take *take, 
     return cell ? cell_known(&cell->cell, take->limit, now) : 0;
 }
 
-static void redis_upkeep(struct store *store, uint64_t now)
-{
-    (void)store; /* it has timers of its own */
-    (void)now;
-}
-
 static void redis_statistics(struct store *store, struct store_statistics *statistics)
 {
     const struct store_redis *redis = redis__of(store);
@@ -503,7 +497,6 @@ static const struct store_operations redis_operations = {
     .withdraw = redis_withdraw,
     .reset = redis__reset,
     .forget = redis__forget,
-    .upkeep = redis_upkeep,
     .statistics = redis_statistics,
     .free = redis_free,
 };

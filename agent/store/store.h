@@ -95,7 +95,8 @@ struct store_operations {
     void (*withdraw)(struct store *store, const struct store_take *take);
     enum store_status (*reset)(struct store *store, struct store_take *take, uint64_t now);
     void (*forget)(struct store *store, const struct store_take *take);
-    /* Regular upkeep, a bounded piece of it a call; called about every STORE_UPKEEP_PERIOD. */
+    /* Regular upkeep, a bounded piece of it a call; called about every STORE_UPKEEP_PERIOD. NULL:
+     * the store has timers of its own. */
     void (*upkeep)(struct store *store, uint64_t now);
     void (*statistics)(struct store *store, struct store_statistics *statistics);
     void (*free)(struct store *store);
@@ -172,7 +173,8 @@ static inline void store_forget(struct store *store, const struct store_take *ta
 
 static inline void store_upkeep(struct store *store, uint64_t now)
 {
-    store->operations->upkeep(store, now);
+    if (store->operations->upkeep)
+        store->operations->upkeep(store, now);
 }
 
 static inline void store_statistics(struct store *store, struct store_statistics *statistics)
