@@ -143,22 +143,6 @@ static struct ruleset *load(struct server *server, file_problem *problem)
     return is_right ? make_ruleset(server, &loaded) : NULL;
 }
 
-/* Of the limits that agents share out among themselves when their store fails; 0: there is none. */
-static uint64_t least_local_limit(const struct rules_set *set)
-{
-    uint64_t least = 0;
-    for (size_t i = 0; i < set->rule_count; i++) {
-        const struct rules_rule *rule = &set->rules[i];
-        for (size_t j = 0; rule->on_store_error == RULES_FALLBACK_LOCAL && j < rule->limit_count;
-             j++) {
-            uint64_t capacity = limit_capacity(&rule->limits[j].limit);
-            if (capacity && (least == 0 || capacity < least))
-                least = capacity;
-        }
-    }
-    return least;
-}
-
 static void put_in_force(struct server *server, struct ruleset *rules)
 {
     struct control_counters *counters = &server->control.counters;
@@ -169,7 +153,7 @@ static void put_in_force(struct server *server, struct ruleset *rules)
                 rules->candidate ? rules->candidate->set->rule_count : 0);
     atomic_store(&counters->loaded_at.number, (uint64_t)time(NULL));
     counter_set(&counters->max_connections, rules->set->settings.max_connections);
-    counter_set(&counters->least_local_limit, least_local_limit(rules->set));
+    counter_set(&counters->least_local_limit, sharing_least_local(rules->set));
 }
 
 static void log_candidate(const struct ruleset *rules)

@@ -55,3 +55,18 @@ void sharing_stop(struct sharing *sharing)
     redis_access_close(sharing->access);
     *sharing = (struct sharing){0};
 }
+
+uint64_t sharing_least_local(const struct rules_set *set)
+{
+    uint64_t least = 0;
+    for (size_t i = 0; i < set->rule_count; i++) {
+        const struct rules_rule *rule = &set->rules[i];
+        for (size_t j = 0; rule->on_store_error == RULES_FALLBACK_LOCAL && j < rule->limit_count;
+             j++) {
+            uint64_t capacity = limit_capacity(&rule->limits[j].limit);
+            if (capacity && (least == 0 || capacity < least))
+                least = capacity;
+        }
+    }
+    return least;
+}

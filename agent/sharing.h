@@ -21,3 +21,7 @@ bool sharing_start(struct sharing *sharing, const struct rules_store *settings,
 
 /* After the last worker has been freed. */
 void sharing_stop(struct sharing *sharing);
+
+/* Of the limits that agents share out among themselves when their store fails, the least, in units;
+ * 0: there is none. */
+uint64_t sharing_least_local(const struct rules_set *set);
