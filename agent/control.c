@@ -128,19 +128,27 @@ static struct ruleset *make_ruleset(struct server *server, struct file_both *loa
     return NULL;
 }
 
-static struct ruleset *load(struct server *server, file_problem *problem)
+/* seen: to be filled in with what was read; NULL: it isn't wanted. */
+static struct ruleset *read_rules(struct server *server, file_problem *problem,
+                                  struct file_seen *seen)
 {
     struct file_both loaded;
-    struct file_seen seen = {.count = 0};
     struct file_reading reading = {
         .path = server->rule_file,
         .seed = server->seed,
-        .seen = &seen,
+        .seen = seen,
         .problem = problem,
     };
     bool is_right = file_both_load(&loaded, &reading, server->candidate_file);
-    watch_read(&server->watch, &seen);
     return is_right ? make_ruleset(server, &loaded) : NULL;
+}
+
+static struct ruleset *load(struct server *server, file_problem *problem)
+{
+    struct file_seen seen = {.count = 0};
+    struct ruleset *rules = read_rules(server, problem, &seen);
+    watch_read(&server->watch, &seen);
+    return rules;
 }
 
 static void put_in_force(struct server *server, struct ruleset *rules)
@@ -289,7 +297,8 @@ static void on_restart(struct ev_loop *loop, ev_signal *watcher, int events)
     (void)events;
     const char *failure = "the agent is ending";
     if (!server->draining) {
-        struct ruleset *rules = load(server, log_problem);
+        /* What has changed stays news, for a watch. */
+        struct ruleset *rules = read_rules(server, log_problem, NULL);
         failure = "the rules can't be used";
         if (rules)
             failure = restart_check(&server->program, server->rule_file, loop, on_checked, server);

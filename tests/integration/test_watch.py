@@ -157,6 +157,22 @@ def test_what_was_restarted_in_place_goes_on_watching(bench):
     wait_for(bench, 11)
 
 
+def test_what_a_restart_in_vain_has_read_is_still_news(bench, sluice):
+    path = pathlib.Path(bench.directory) / "rules.yml"
+    path.write_text(rules(bench, 10))
+    bench.sluice = pathlib.Path(bench.directory) / "program"
+    shutil.copy(sluice, bench.sluice)
+    agent = watching(bench, path)
+    bench.sluice.unlink()
+    bench.sluice = sluice
+    for number in range(1, 6):
+        # Mostly before the watch has seen it.
+        path.write_text(rules(bench, 10 + number))
+        agent.send_signal(signal.SIGUSR2)
+        agent.wait_for_log('msg="no restart now"', count=number)
+        wait_for(bench, 10 + number)
+
+
 def test_a_candidate_is_watched_too(bench):
     path = pathlib.Path(bench.directory) / "rules.yml"
     candidate = path.with_name("candidate.yml")
