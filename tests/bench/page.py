@@ -1,6 +1,7 @@
 """The rows as Markdown, put into pages between markers."""
 
 import re
+import textwrap
 
 
 def table(rows):
@@ -57,4 +58,7 @@ def sizing(numbers):
     if "bytes_a_key" in numbers:
         said.append(f"A key in memory takes {numbers['bytes_a_key']:.0f} bytes: a million clients, "
                     f"{numbers['bytes_a_key']:.0f} MB (row 10).")
-    return "".join(f"- {sentence}\n" for sentence in said)
+    return "".join(
+        textwrap.fill(sentence, 112, initial_indent="- ", subsequent_indent="  ",
+                      break_long_words=False, break_on_hyphens=False) + "\n"
+        for sentence in said)
