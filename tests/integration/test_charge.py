@@ -285,7 +285,8 @@ def test_a_flood_of_penalised_requests_does_not_reach_redis(bench, server):
     rule = {**PENALTY, "key": ["api_key"], "penalty": FOR_LONG}
     del rule["message"]
     store = fleets.single(server, deadline="1s", breaker={"failures": 2})
-    fleet = Fleet(bench, store, [rule], agents=2)
+    # Of one worker each, which all are asked of: each remembers for itself.
+    fleet = Fleet(bench, store, [rule], agents=2, workers=1)
     here, there = fleet.agents
     with spop.Connection(here.address, timeout=stack.WAIT) as asker:
         asker.hello()
