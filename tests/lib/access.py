@@ -95,13 +95,14 @@ def expect_served(bench, agent, server, client):
 
 
 def rules_of_all_algorithms(mode, node, more):
-    """Each with a limit that refuses, so that units are given back to the other."""
+    """Each with a limit that refuses, so that units are given back to the other. Of windows so long
+    that none ends meanwhile."""
     limits = "".join(
         f"  - name: {algorithm}\n"
         f"    match: {{ path: {{ in: [ /{algorithm} ] }} }}\n"
         "    key: [ src ]\n"
-        f"    limits: [ {{ limit: 100, window: 1h, algorithm: {algorithm} }},"
-        f" {{ limit: 2, window: 30m, algorithm: {algorithm} }} ]\n"
+        f"    limits: [ {{ limit: 100, window: 366d, algorithm: {algorithm} }},"
+        f" {{ limit: 2, window: 365d, algorithm: {algorithm} }} ]\n"
         for algorithm in ALGORITHMS
     )
     return (
