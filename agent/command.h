@@ -1,6 +1,5 @@
-/* The subcommands. Each gets its own arguments, argv[0] being
- * "sluice" and its name, and returns the exit
- * status: 0 for success, 1 for failure, 2 for a wrong command line. */
+/* The subcommands. Each gets its own arguments, argv[0] being "sluice" and its name, and returns
+ * the exit status: 0 for success, 1 for failure, 2 for a wrong command line. */
 #pragma once
 
 #define EXIT_USAGE 2

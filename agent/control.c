@@ -156,10 +156,10 @@ static void put_in_force(struct server *server, struct ruleset *rules)
     struct control_counters *counters = &server->control.counters;
     ruleset_release(server->rules);
     server->rules = rules;
-    atomic_store(&counters->rules.number, rules->set->rule_count);
+    counter_set(&counters->rules, rules->set->rule_count);
     counter_set(&counters->candidate_rules,
                 rules->candidate ? rules->candidate->set->rule_count : 0);
-    atomic_store(&counters->loaded_at.number, (uint64_t)time(NULL));
+    counter_set(&counters->loaded_at, (uint64_t)time(NULL));
     counter_set(&counters->max_connections, rules->set->settings.max_connections);
     counter_set(&counters->least_local_limit, sharing_least_local(rules->set));
 }
